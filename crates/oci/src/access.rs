@@ -1,0 +1,178 @@
+//! The capabilities: who can only read is handed a [`Pull`], and holds nothing that writes.
+
+use std::fmt::Debug;
+use std::path::PathBuf;
+use std::pin::Pin;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use futures_core::Stream;
+use schleuse_model::{Digest, PinnedRef, Repository, Secret, Tag, TagRef, Timestamp};
+
+use crate::descriptor::Descriptor;
+use crate::error::Error;
+use crate::manifest::Manifest;
+
+/// Bytes on their way, in pieces. Implementations that read from a registry verify the digest while streaming: the stream ends
+/// with [`Error::WrongDigest`] instead of `None` when the content is not what was asked for.
+pub type BodyStream = Pin<Box<dyn Stream<Item = Result<Bytes, Error>> + Send>>;
+
+/// Content to push. It can be opened again, so that a failed upload can be repeated.
+#[derive(Clone, Debug)]
+pub enum Body {
+    /// In memory.
+    Bytes(Bytes),
+    /// A file, streamed.
+    File(PathBuf),
+}
+
+impl From<Vec<u8>> for Body {
+    fn from(bytes: Vec<u8>) -> Self {
+        Self::Bytes(bytes.into())
+    }
+}
+
+impl From<&'static [u8]> for Body {
+    fn from(bytes: &'static [u8]) -> Self {
+        Self::Bytes(Bytes::from_static(bytes))
+    }
+}
+
+/// What became of a create-once write.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Created {
+    /// This call created the tag.
+    Won,
+    /// The registry refused: the tag exists already.
+    Exists,
+}
+
+/// Reading.
+#[async_trait]
+pub trait Pull: Debug + Send + Sync {
+    /// Where the tag points now. The only bridge from what moves to what cannot.
+    async fn resolve(&self, tag: &TagRef) -> Result<Option<PinnedRef>, Error>;
+
+    /// The manifest of that digest, verified, at most [`crate::manifest::MANIFEST_LIMIT`] bytes.
+    async fn manifest(&self, image: &PinnedRef) -> Result<Option<Manifest>, Error>;
+
+    /// The manifest the tag points at now, with its digest (one request; [`Manifest::digest`] is computed from the bytes).
+    async fn tagged(&self, tag: &TagRef) -> Result<Option<Manifest>, Error>;
+
+    /// The blob, whole and verified, if it has at most `limit` bytes.
+    async fn blob(&self, repository: &Repository, digest: &Digest, limit: usize) -> Result<Option<Bytes>, Error>;
+
+    /// The blob as a verified stream of exactly `blob.size` bytes.
+    async fn blob_stream(&self, repository: &Repository, blob: &Descriptor) -> Result<Option<BodyStream>, Error>;
+
+    /// Names of tags that start with `prefix`, in the registry's order, at most `limit` (else [`Error::TooLarge`]). A repository
+    /// that does not exist has none.
+    async fn tags(&self, repository: &Repository, prefix: &str, limit: usize) -> Result<Vec<Tag>, Error>;
+
+    /// The registry's own clock (`Date`), as of this object's newest answer. `None`: it has not told.
+    fn registry_time(&self) -> Option<RegistryTime> {
+        None
+    }
+}
+
+/// A registry's `Date` beside the local time at which it came.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RegistryTime {
+    /// What the registry said, whole seconds.
+    pub registry: Timestamp,
+    /// Our own clock then.
+    pub local: Timestamp,
+}
+
+/// Writing.
+#[async_trait]
+pub trait Push: Debug + Send + Sync {
+    /// Whether the blob is there already.
+    async fn has_blob(&self, repository: &Repository, digest: &Digest) -> Result<bool, Error>;
+
+    /// Uploads a blob. Uploading one that is there is a success that changes nothing.
+    async fn push_blob(&self, repository: &Repository, blob: &Descriptor, body: Body) -> Result<(), Error>;
+
+    /// Makes a blob of `from` (same registry) available in `repository` without uploading it, where the registry can.
+    /// `false`: it could not; upload it.
+    async fn mount_blob(&self, repository: &Repository, digest: &Digest, from: &Repository) -> Result<bool, Error>;
+
+    /// Uploads a manifest by its digest, no tag. Its blobs are there already. Answers whether the registry said that it
+    /// indexed the manifest's `subject` itself (`OCI-Subject`).
+    async fn push_manifest(&self, repository: &Repository, manifest: &Manifest) -> Result<bool, Error>;
+
+    /// Points the tag at `manifest` (uploading it), whatever it pointed at before.
+    async fn tag(&self, tag: &TagRef, manifest: &Manifest) -> Result<(), Error>;
+
+    /// Asks the registry to create the tag only if it does not exist (`If-None-Match: *`). Registries that do not know the
+    /// condition answer `Won` to everybody: whether this registry honours it must be proven before it is relied upon (DESIGN §7).
+    async fn create_tag(&self, tag: &TagRef, manifest: &Manifest) -> Result<Created, Error>;
+}
+
+/// Evidence beside an image (distribution-spec 1.1, "Listing Referrers", and DESIGN §6).
+#[async_trait]
+pub trait Referrers: Debug + Send + Sync {
+    /// The manifests that refer to `subject`: the union of the referrers API, the fallback index and our own evidence tags.
+    /// Untrusted: whoever can push can add to it or drop from it. At most `limit` (else [`Error::TooLarge`]).
+    async fn referrers(&self, subject: &PinnedRef, limit: usize) -> Result<Vec<Descriptor>, Error>;
+
+    /// Pushes `manifest`, whose `subject` is `subject`, so that [`Referrers::referrers`] and other tools find it, also beside
+    /// concurrent writers. Its blobs are there already.
+    async fn attach(&self, subject: &PinnedRef, manifest: &Manifest) -> Result<(), Error>;
+}
+
+/// How to log in at a registry.
+#[derive(Clone, Debug)]
+pub enum Credential {
+    /// User and password, or user and token.
+    Basic {
+        /// The user.
+        username: String,
+        /// The password or token.
+        password: Secret<String>,
+    },
+    /// An OAuth2 refresh ("identity") token, as `docker login` stores it for some registries.
+    IdentityToken(Secret<String>),
+    /// A bearer token to present as it is.
+    Bearer(Secret<String>),
+}
+
+/// Where credentials come from.
+#[async_trait]
+pub trait CredentialSource: Debug + Send + Sync {
+    /// The credential for `repository`; `Ok(None)`: there is none, go anonymously.
+    async fn credential(&self, repository: &Repository) -> Result<Option<Credential>, Error>;
+}
+
+/// A stream of one piece.
+pub fn stream_of(bytes: Bytes) -> BodyStream {
+    Box::pin(Once(Some(bytes)))
+}
+
+struct Once(Option<Bytes>);
+
+impl Stream for Once {
+    type Item = Result<Bytes, Error>;
+    fn poll_next(
+        mut self: Pin<&mut Self>,
+        _: &mut std::task::Context<'_>,
+    ) -> std::task::Poll<Option<Self::Item>> {
+        std::task::Poll::Ready(self.0.take().map(Ok))
+    }
+}
+
+/// Reads a stream whole, at most `limit` bytes.
+///
+/// # Errors
+/// The stream's own error, or [`Error::TooLarge`].
+pub async fn collect(mut stream: BodyStream, limit: usize, what: &str) -> Result<Vec<u8>, Error> {
+    let mut bytes = Vec::new();
+    while let Some(piece) = std::future::poll_fn(|context| stream.as_mut().poll_next(context)).await {
+        let piece = piece?;
+        if bytes.len() + piece.len() > limit {
+            return Err(Error::TooLarge { what: what.to_owned(), limit: limit as u64 });
+        }
+        bytes.extend_from_slice(&piece);
+    }
+    Ok(bytes)
+}

@@ -1,0 +1,1 @@
+//! Whole-product scenarios on the real binary: see `tests/`.

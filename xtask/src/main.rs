@@ -1,0 +1,2 @@
+//! House tools.
+fn main() {}
