@@ -1,0 +1,252 @@
+//! Reading signatures and attestations from a registry.
+//!
+//! # Order, and what it costs
+//! [`find_signature`] stops at the first signature it can believe:
+//! 1. the referrers' list;
+//! 2. bundles, one at a time, manifest then blob (two requests each): those that call themselves a signature first, then those
+//!    that do not say, then the rest. The annotation decides the order and nothing else;
+//! 3. only if no bundle was believed: the legacy tag's manifest, then its layers one at a time.
+//!
+//! An image signed by us costs the list plus two requests, however many attestations it has.
+//!
+//! # Errors
+//! A registry that does not answer, or answers nonsense, is an error. What it lists and then cleanly does not have, what is
+//! malformed and what is too large is a rejected candidate: whoever can push could otherwise block every promotion with one bad
+//! referrer, and none of it can turn a "no" into a "yes".
+
+use schleuse_model::predicate::COSIGN_SIGN_V1;
+use schleuse_model::{PinnedRef, TagRef, Timestamp};
+use schleuse_oci::{Descriptor, Error as OciError, ImageManifest, Manifest, Pull, Referrers, evidence, media_type};
+
+use crate::artifact::PREDICATE_TYPE;
+use crate::candidate::{Candidate, Origin, SIGNATURE_LIMIT};
+use crate::error::Error;
+use crate::legacy;
+use crate::trust::{Role, Trust};
+use crate::verify::{ATTESTATION_LIMIT, Check, Reason, Verified};
+
+/// What may be read: no write access in sight.
+#[derive(Clone, Copy, Debug)]
+pub struct Source<'a> {
+    /// Manifests, tags and blobs.
+    pub pull: &'a dyn Pull,
+    /// What refers to an image.
+    pub referrers: &'a dyn Referrers,
+}
+
+/// How much is read for one image at most.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// How many referrers, and how many legacy layers. More is an error.
+    pub count: usize,
+    /// How many bytes a single candidate may have. A larger one is rejected unread.
+    pub bytes: usize,
+}
+
+impl Limits {
+    /// For signatures: 256 referrers (a long-lived image collects a scan a day), [`SIGNATURE_LIMIT`] bytes each.
+    pub const SIGNATURES: Self = Self { count: 256, bytes: SIGNATURE_LIMIT };
+    /// For attestations: as many, [`ATTESTATION_LIMIT`] bytes each.
+    pub const ATTESTATIONS: Self = Self { count: 256, bytes: ATTESTATION_LIMIT };
+}
+
+/// Finds a signature of `image` by a key trusted for `role`. See the module for the order.
+///
+/// # Errors
+/// [`Error::Untrusted`] if there is none; [`Error::Registry`] if that could not be found out.
+pub async fn find_signature(
+    source: Source<'_>,
+    image: &PinnedRef,
+    trust: &Trust,
+    role: Role,
+    limits: Limits,
+    now: Timestamp,
+) -> Result<Verified, Error> {
+    let mut check = Check::new(image, trust, role, now)?;
+    if let Some(verified) = among_bundles(&mut check, source, image, limits).await? {
+        return Ok(verified);
+    }
+    for layer in legacy_layers(source, image, legacy::SIGNATURES, limits).await? {
+        if let Some(verified) = check.accept(&legacy_candidate(source, image, &layer, limits).await?) {
+            return Ok(verified);
+        }
+    }
+    Err(check.refuse().into())
+}
+
+/// As [`find_signature`], bundles only.
+pub(crate) async fn find_bundle(
+    source: Source<'_>,
+    image: &PinnedRef,
+    trust: &Trust,
+    role: Role,
+    limits: Limits,
+    now: Timestamp,
+) -> Result<Verified, Error> {
+    let mut check = Check::new(image, trust, role, now)?;
+    match among_bundles(&mut check, source, image, limits).await? {
+        Some(verified) => Ok(verified),
+        None => Err(check.refuse().into()),
+    }
+}
+
+async fn among_bundles(
+    check: &mut Check<'_>,
+    source: Source<'_>,
+    image: &PinnedRef,
+    limits: Limits,
+) -> Result<Option<Verified>, Error> {
+    for referrer in bundles_first(source, image, limits).await? {
+        if let Some(candidate) = bundle(source, image, &referrer, limits).await?
+            && let Some(verified) = check.accept(&candidate)
+        {
+            return Ok(Some(verified));
+        }
+    }
+    Ok(None)
+}
+
+/// Every bundle that refers to `image` whose remark is `predicate_type` or that has none, and every legacy attestation under its
+/// tag. Since the remark is unsigned, whoever can push can hide an attestation from this (as by deleting it), never forge one.
+///
+/// # Errors
+/// [`Error::Registry`].
+pub async fn attestation_candidates(
+    source: Source<'_>,
+    image: &PinnedRef,
+    predicate_type: &str,
+    limits: Limits,
+) -> Result<Vec<Candidate>, Error> {
+    let mut candidates = Vec::new();
+    for referrer in bundles_first(source, image, limits).await? {
+        let remark = referrer.annotations.get(PREDICATE_TYPE);
+        if remark.is_none_or(|remark| remark == predicate_type) {
+            candidates.extend(bundle(source, image, &referrer, limits).await?);
+        }
+    }
+    for layer in legacy_layers(source, image, legacy::ATTESTATIONS, limits).await? {
+        candidates.push(legacy_candidate(source, image, &layer, limits).await?);
+    }
+    Ok(candidates)
+}
+
+/// Every bundle and every legacy signature of `image`, for listing them. [`find_signature`] reads less.
+///
+/// # Errors
+/// [`Error::Registry`].
+pub async fn signature_candidates(
+    source: Source<'_>,
+    image: &PinnedRef,
+    limits: Limits,
+) -> Result<Vec<Candidate>, Error> {
+    let mut candidates = Vec::new();
+    for referrer in bundles_first(source, image, limits).await? {
+        candidates.extend(bundle(source, image, &referrer, limits).await?);
+    }
+    for layer in legacy_layers(source, image, legacy::SIGNATURES, limits).await? {
+        candidates.push(legacy_candidate(source, image, &layer, limits).await?);
+    }
+    Ok(candidates)
+}
+
+/// The referrers, those that call themselves signatures first, silent ones next; otherwise in the registry's order.
+async fn bundles_first(source: Source<'_>, image: &PinnedRef, limits: Limits) -> Result<Vec<Descriptor>, Error> {
+    let mut referrers = source.referrers.referrers(image, limits.count).await?;
+    referrers.sort_by_key(|referrer| match referrer.annotations.get(PREDICATE_TYPE) {
+        Some(remark) if remark == COSIGN_SIGN_V1 => 0,
+        None => 1,
+        Some(_) => 2,
+    });
+    Ok(referrers)
+}
+
+/// Reads one referrer. `None`: it is something else than a bundle (its layer says so, not the list).
+async fn bundle(
+    source: Source<'_>,
+    image: &PinnedRef,
+    referrer: &Descriptor,
+    limits: Limits,
+) -> Result<Option<Candidate>, Error> {
+    let origin = Origin::Referrer(referrer.digest.clone());
+    let Some(manifest) = source.pull.manifest(&image.repository().pin(referrer.digest.clone())).await? else {
+        return Ok(Some(Candidate::unreadable(origin, Reason::Gone)));
+    };
+    let Some(layer) = bundle_layer(&manifest) else {
+        return Ok(None);
+    };
+    Ok(Some(match read(source, image, &layer, limits).await? {
+        Ok(bytes) => Candidate::bundle(origin, bytes),
+        Err(reason) => Candidate::unreadable(origin, reason),
+    }))
+}
+
+/// The manifest's one layer, if that is a bundle.
+fn bundle_layer(manifest: &Manifest) -> Option<Descriptor> {
+    let ImageManifest { layers, .. } = manifest.as_image().ok()?;
+    let [layer] = layers.try_into().ok()?;
+    (layer.media_type == media_type::SIGSTORE_BUNDLE_V03).then_some(layer)
+}
+
+/// The layers under the legacy tag; none if the registry cleanly has no such tag.
+async fn legacy_layers(
+    source: Source<'_>,
+    image: &PinnedRef,
+    suffix: &str,
+    limits: Limits,
+) -> Result<Vec<Descriptor>, Error> {
+    let tag = legacy_tag(image, suffix)?;
+    let Some(manifest) = source.pull.tagged(&tag).await? else {
+        return Ok(Vec::new());
+    };
+    let what = tag.to_string();
+    let image = match manifest.as_image() {
+        Ok(image) => image,
+        Err(source) => return Err(OciError::Malformed { what, source }.into()),
+    };
+    if image.layers.len() > limits.count {
+        return Err(
+            OciError::TooLarge { what: format!("the number of layers of {what}"), limit: limits.count as u64 }.into()
+        );
+    }
+    Ok(image.layers)
+}
+
+pub(crate) fn legacy_tag(image: &PinnedRef, suffix: &str) -> Result<TagRef, Error> {
+    let tag = evidence::legacy_tag(image.digest(), suffix).map_err(OciError::from)?;
+    Ok(image.repository().tag(tag))
+}
+
+async fn legacy_candidate(
+    source: Source<'_>,
+    image: &PinnedRef,
+    layer: &Descriptor,
+    limits: Limits,
+) -> Result<Candidate, Error> {
+    let origin = Origin::Legacy(layer.digest.clone());
+    let bytes = match read(source, image, layer, limits).await? {
+        Ok(bytes) => bytes,
+        Err(reason) => return Ok(Candidate::unreadable(origin, reason)),
+    };
+    Ok(if layer.media_type == media_type::DSSE_ENVELOPE {
+        Candidate::envelope(origin, bytes)
+    } else {
+        let signature = layer.annotations.get(legacy::SIGNATURE_ANNOTATION).cloned().unwrap_or_default();
+        Candidate::simple(origin, bytes, signature)
+    })
+}
+
+/// The blob of `layer`, or why it is not even read.
+async fn read(
+    source: Source<'_>,
+    image: &PinnedRef,
+    layer: &Descriptor,
+    limits: Limits,
+) -> Result<Result<bytes::Bytes, Reason>, Error> {
+    if layer.size > limits.bytes as u64 {
+        return Ok(Err(Reason::TooLarge { size: layer.size, limit: limits.bytes as u64 }));
+    }
+    if let Some(embedded) = layer.embedded() {
+        return Ok(Ok(embedded.into()));
+    }
+    Ok(source.pull.blob(image.repository(), &layer.digest, limits.bytes).await?.ok_or(Reason::Gone))
+}

@@ -1,0 +1,86 @@
+//! cosign's legacy storage: one image manifest under the tag `sha256-<hex>.sig`, one layer a signature. Pure.
+//!
+//! Every writer reads the manifest, appends and writes it back; the registry has no lock for that. So nothing we rely on is kept
+//! here alone (DESIGN §6), and a layer that is there is never dropped.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use bytes::Bytes;
+use schleuse_model::{Timestamp, json};
+use schleuse_oci::manifest::{History, RootFs, RuntimeConfig};
+use schleuse_oci::{Descriptor, ImageConfig, ImageManifest, Manifest, media_type};
+
+use crate::artifact::Artifact;
+use crate::error::{Error, Malformed};
+use crate::keys::{PublicKey, Signer, sign_checked};
+
+/// The tag's suffix for signatures.
+pub const SIGNATURES: &str = "sig";
+/// The tag's suffix for attestations.
+pub const ATTESTATIONS: &str = "att";
+/// Where a layer keeps its signature, base64.
+pub const SIGNATURE_ANNOTATION: &str = "dev.cosignproject.cosign/signature";
+
+const WHAT: &str = "legacy signature manifest";
+
+/// Go's zero time, which cosign writes.
+const NEVER: i64 = -62_135_596_800;
+
+/// Appends a signature over `payload` to `existing` (the manifest under the tag, or none yet). `None`: `signer` has signed exactly
+/// this payload there already.
+///
+/// # Errors
+/// If `existing` is no image manifest, or the signer does not sign.
+pub fn append_signature(
+    existing: Option<&Manifest>,
+    payload: &[u8],
+    signer: &dyn Signer,
+) -> Result<Option<Artifact>, Error> {
+    let mut manifest = match existing {
+        Some(existing) => existing.as_image().map_err(Malformed::json(WHAT))?,
+        None => ImageManifest::new(Descriptor::empty(), Vec::new()),
+    };
+    if manifest.layers.iter().any(|layer| is_signed(layer, payload, signer.public_key())) {
+        return Ok(None);
+    }
+    let signature = sign_checked(signer, payload)?;
+    let mut layer = Descriptor::of(media_type::SIMPLE_SIGNING, payload);
+    let blob = (layer.clone(), Bytes::copy_from_slice(payload));
+    layer.annotations.insert(SIGNATURE_ANNOTATION.to_owned(), STANDARD.encode(signature));
+    manifest.layers.push(layer);
+    let config = json::to_bytes(&config(&manifest));
+    manifest.config = Descriptor::of(media_type::IMAGE_CONFIG, &config);
+    let blobs = vec![blob, (manifest.config.clone(), config.into())];
+    Ok(Some(Artifact { manifest: rewrap(existing, &manifest), blobs }))
+}
+
+/// Whether `layer` is `key`'s signature over exactly `payload`.
+pub fn is_signed(layer: &Descriptor, payload: &[u8], key: &PublicKey) -> bool {
+    let signature = layer.annotations.get(SIGNATURE_ANNOTATION).and_then(|text| STANDARD.decode(text.trim()).ok());
+    layer.digest.matches(payload) && signature.is_some_and(|signature| key.verifies(payload, &signature))
+}
+
+/// An existing manifest keeps its media type (skopeo writes Docker's for Docker images).
+fn rewrap(existing: Option<&Manifest>, manifest: &ImageManifest) -> Manifest {
+    match existing {
+        Some(existing) => Manifest::new(existing.media_type(), json::to_bytes(manifest)),
+        None => manifest.to_manifest(),
+    }
+}
+
+/// The image configuration cosign writes: nothing but the layers' digests.
+fn config(manifest: &ImageManifest) -> ImageConfig {
+    let never = Some(Timestamp::from_seconds(NEVER));
+    ImageConfig {
+        created: never,
+        architecture: String::new(),
+        os: String::new(),
+        variant: None,
+        config: RuntimeConfig::default(),
+        rootfs: RootFs {
+            kind: "layers".to_owned(),
+            diff_ids: manifest.layers.iter().map(|layer| layer.digest.clone()).collect(),
+        },
+        history: manifest.layers.iter().map(|_| History { created: never, ..History::default() }).collect(),
+    }
+}

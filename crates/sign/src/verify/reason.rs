@@ -1,0 +1,166 @@
+//! Why a signature was not accepted.
+
+use schleuse_model::{Exit, Explain, PinnedRef};
+
+use crate::candidate::Origin;
+use crate::error::Malformed;
+use crate::keys::Fingerprint;
+use crate::trust::Role;
+
+/// Why one candidate was not accepted. A "no", never a "don't know".
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Reason {
+    /// Signed by nobody we know.
+    #[error("not signed by any trusted key")]
+    UnknownKey {
+        /// The key it claims, as a bundle spells it. Unsigned.
+        hint: Option<String>,
+    },
+    /// It names a trusted key, and that key did not sign these bytes.
+    #[error("names the key {}, but the signature does not match: it was changed, or is forged", key.short())]
+    BadSignature {
+        /// The trusted key that it names.
+        key: Fingerprint,
+    },
+    /// Signed by a key that is trusted for something else.
+    #[error("signed by {}, which is trusted for {}, not for {needed}", key.short(), names(holds))]
+    WrongRole {
+        /// The key.
+        key: Fingerprint,
+        /// What it is trusted for.
+        holds: Vec<Role>,
+        /// What is needed.
+        needed: Role,
+    },
+    /// Well signed, about something else.
+    #[error("a signature of {found}, not of this image")]
+    WrongDigest {
+        /// What it is about, shortened.
+        found: String,
+    },
+    /// Well signed, but it says something about the image instead of signing it.
+    #[error("an attestation ({predicate_type}), not a signature")]
+    NotASignature {
+        /// What it says.
+        predicate_type: String,
+    },
+    /// Well signed, but it says something else than what is asked for.
+    #[error("a statement of type {found}, not {expected}")]
+    WrongPredicate {
+        /// What it says.
+        found: String,
+        /// What is needed.
+        expected: String,
+    },
+    /// The envelope holds something other than a statement.
+    #[error("an envelope of the payload type {found}, not a statement")]
+    PayloadType {
+        /// What it calls its payload, shortened.
+        found: String,
+    },
+    /// It cannot be read as what it claims to be.
+    #[error(transparent)]
+    Malformed(#[from] Malformed),
+    /// More bytes than any signature has.
+    #[error("{size} bytes; at most {limit} are read")]
+    TooLarge {
+        /// Its size.
+        size: u64,
+        /// The limit.
+        limit: u64,
+    },
+    /// The registry lists it and does not have it.
+    #[error("listed by the registry, but not there any more")]
+    Gone,
+}
+
+fn names(roles: &[Role]) -> String {
+    if roles.is_empty() {
+        return "nothing".to_owned();
+    }
+    roles.iter().map(|role| role.name()).collect::<Vec<_>>().join(" and ")
+}
+
+/// One candidate that was not accepted, and why.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Rejected {
+    /// Where it was found.
+    pub origin: Origin,
+    /// Why it was not accepted.
+    pub reason: Reason,
+}
+
+/// Nothing that was found is a signature we trust.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum VerifyError {
+    /// There is no key that could have made an acceptable signature.
+    #[error("no key is trusted for `{role}`: no signature of {image} can be accepted")]
+    NobodyTrusted {
+        /// The image.
+        image: PinnedRef,
+        /// The role.
+        role: Role,
+    },
+    /// The registry was read, and there is nothing.
+    #[error("{image} is not signed: the registry has no signature of it")]
+    NoSignature {
+        /// The image.
+        image: PinnedRef,
+    },
+    /// There is something, and none of it is acceptable.
+    #[error("{image} is not signed by a key trusted for `{role}`: {}", list(rejected))]
+    NotTrusted {
+        /// The image.
+        image: PinnedRef,
+        /// The role.
+        role: Role,
+        /// Every candidate, in the order it was read.
+        rejected: Vec<Rejected>,
+    },
+}
+
+/// The first few rejections as one line.
+fn list(rejected: &[Rejected]) -> String {
+    const SHOWN: usize = 4;
+    let mut line: Vec<String> =
+        rejected.iter().take(SHOWN).map(|one| format!("{}: {}", one.origin, one.reason)).collect();
+    if rejected.len() > SHOWN {
+        line.push(format!("and {} more", rejected.len() - SHOWN));
+    }
+    line.join("; ")
+}
+
+impl Explain for VerifyError {
+    fn exit(&self) -> Exit {
+        match self {
+            Self::NobodyTrusted { .. } => Exit::Usage,
+            Self::NoSignature { .. } | Self::NotTrusted { .. } => Exit::Untrusted,
+        }
+    }
+
+    fn hints(&self) -> Vec<String> {
+        let list_the_key =
+            |role: &Role| format!("list the signer's public key as `{role}` under [trust] in schleuse.toml");
+        match self {
+            Self::NobodyTrusted { role, .. } => vec![list_the_key(role)],
+            Self::NoSignature { image } => vec![format!("if this build is yours, sign it: `schleuse sign {image}`")],
+            Self::NotTrusted { role, rejected, .. } => {
+                let any = |test: fn(&Reason) -> bool| rejected.iter().any(|one| test(&one.reason));
+                let mut hints = Vec::new();
+                if any(|reason| matches!(reason, Reason::BadSignature { .. } | Reason::WrongDigest { .. })) {
+                    hints.push(
+                        "somebody put a signature there that is not of this image: find out who before you go on"
+                            .to_owned(),
+                    );
+                }
+                if any(|reason| matches!(reason, Reason::UnknownKey { .. } | Reason::WrongRole { .. })) {
+                    hints.push(format!("if you trust that key for this: {}", list_the_key(role)));
+                }
+                if any(|reason| matches!(reason, Reason::NotASignature { .. })) {
+                    hints.push("an attestation does not sign the image: `schleuse sign` does".to_owned());
+                }
+                hints
+            }
+        }
+    }
+}
