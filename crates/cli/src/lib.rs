@@ -1,1 +1,27 @@
-//! Under construction.
+//! The command line: flags and environment in, one library call, a rendered answer and an exit code out.
+//!
+//! **For**: the binary `schleuse`. A verb is one file under `commands/`: raw flags become settings, settings go into one library
+//! call, its answer is rendered.
+//!
+//! **Guarantees**: the process environment is read in one place ([`environment`]), the terminal is written to in one place
+//! ([`output`]), the exit code is made in one place ([`start`]). stdout carries only what one would pipe. Secrets come from the
+//! environment, a file or a prompt, never from an argument, and are never printed.
+//!
+//! **Start reading** at [`start`], then [`context`], then any file of `commands/`.
+//!
+//! **Nothing depends on it**; it alone names the registry client, the embedded registry, clap and a terminal.
+
+mod cli;
+mod commands;
+mod context;
+mod environment;
+mod failure;
+mod output;
+mod progress;
+mod settings;
+mod signals;
+mod start;
+mod usage;
+
+pub use cli::command;
+pub use start::main;

@@ -1,0 +1,30 @@
+//! The verbs. One file each: raw flags become settings, settings go into one library call, the answer is rendered.
+
+pub(crate) mod completions;
+pub(crate) mod hidden;
+
+use schleuse_model::Exit;
+
+use crate::cli::Verb;
+use crate::context::Context;
+use crate::failure::Failure;
+
+/// Runs a verb.
+pub(crate) async fn run(verb: Verb, context: &Context) -> Result<Exit, Failure> {
+    match verb {
+        Verb::Completions(args) => completions::run(&args, context),
+        // Dispatched before any runtime starts: `hidden::dispatch`.
+        Verb::LocalInit(_) | Verb::FrontDoor(_) => Ok(Exit::Usage),
+    }
+}
+
+impl Verb {
+    /// What to do after Ctrl-C or SIGTERM. `None`: the verb answers those signals itself.
+    pub(crate) const fn after_interrupt(&self) -> Option<&'static str> {
+        const AGAIN: &str = "nothing is left half done: run the same command again";
+        match self {
+            Self::Completions(_) => Some(AGAIN),
+            Self::LocalInit(_) | Self::FrontDoor(_) => None,
+        }
+    }
+}

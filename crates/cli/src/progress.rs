@@ -1,0 +1,74 @@
+//! Progress: one line on a terminal that says what is going on, for how long, and disappears when done.
+
+use std::sync::mpsc::{self, RecvTimeoutError, Sender};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use schleuse_model::time::human;
+use tokio::time::Instant;
+
+use crate::output::Printer;
+
+/// How often the line is drawn again.
+const TICK: Duration = Duration::from_millis(120);
+/// Work shorter than this shows no progress: a line that flashes by is noise.
+const DELAY: Duration = Duration::from_millis(400);
+const FRAMES: [&str; 4] = ["·  ", "·· ", "···", " ··"];
+
+/// The line, while this lives.
+#[derive(Debug)]
+pub(crate) struct Progress(Option<Running>);
+
+#[derive(Debug)]
+struct Running {
+    text: Sender<String>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Progress {
+    /// Shows `text` until dropped, if the printer shows progress at all.
+    pub(crate) fn start(printer: &Printer, text: &str) -> Self {
+        if !printer.settings().progress {
+            return Self(None);
+        }
+        let (sender, receiver) = mpsc::channel::<String>();
+        let (printer, mut text) = (printer.clone(), text.to_owned());
+        let draw = move || {
+            let (began, mut ticks) = (Instant::now(), 0_usize);
+            loop {
+                match receiver.recv_timeout(TICK) {
+                    Ok(newer) => text = newer,
+                    Err(RecvTimeoutError::Timeout) => ticks = ticks.wrapping_add(1),
+                    Err(RecvTimeoutError::Disconnected) => break printer.stand(None),
+                }
+                let elapsed = began.elapsed();
+                if elapsed >= DELAY {
+                    let frame = FRAMES[ticks % FRAMES.len()];
+                    let took = printer.paint().dim(human(elapsed));
+                    printer.stand(Some(format!("{} {text} {took}", printer.paint().hint(frame))));
+                }
+            }
+        };
+        // Without a thread there is no progress line; the work goes on.
+        let thread = std::thread::Builder::new().name("progress".to_owned()).spawn(draw).ok();
+        Self(Some(Running { text: sender, thread }))
+    }
+
+    /// Says something else from now on.
+    pub(crate) fn say(&self, text: impl Into<String>) {
+        if let Some(running) = &self.0 {
+            let _ = running.text.send(text.into());
+        }
+    }
+}
+
+impl Drop for Progress {
+    fn drop(&mut self) {
+        if let Some(Running { text, thread }) = self.0.take() {
+            drop(text);
+            if let Some(thread) = thread {
+                let _ = thread.join();
+            }
+        }
+    }
+}
