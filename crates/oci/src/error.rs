@@ -95,6 +95,14 @@ pub enum Error {
         /// Why.
         source: std::io::Error,
     },
+    /// A local destination of content (a layout, a work folder) failed.
+    #[error("cannot write {what}")]
+    Store {
+        /// What was written.
+        what: String,
+        /// Why.
+        source: std::io::Error,
+    },
     /// The credentials for this registry could not be had. Not the same as "there are none".
     #[error("no usable credentials for {host}: {message}")]
     Credentials {

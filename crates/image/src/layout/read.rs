@@ -1,0 +1,179 @@
+//! Reading a layout.
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use futures_util::stream;
+use schleuse_model::json::JsonError;
+use schleuse_model::{Digest, Hasher, PinnedRef, Repository, Tag, TagRef};
+use schleuse_oci::manifest::MANIFEST_LIMIT;
+use schleuse_oci::{BodyStream, Descriptor, Error, Manifest, Pull, media_type};
+use serde::Deserialize;
+use tokio::io::AsyncReadExt as _;
+
+use super::{Layout, named, read_small};
+use crate::work;
+
+/// How much of a blob is in memory at once.
+const PIECE: usize = 128 << 10;
+
+#[async_trait]
+impl Pull for Layout {
+    async fn resolve(&self, tag: &TagRef) -> Result<Option<PinnedRef>, Error> {
+        Ok(self.entry(tag)?.map(|entry| tag.repository().pin(entry.digest)))
+    }
+
+    async fn manifest(&self, image: &PinnedRef) -> Result<Option<Manifest>, Error> {
+        let Some(bytes) = self.blob(image.repository(), image.digest(), MANIFEST_LIMIT).await? else {
+            return Ok(None);
+        };
+        let listed = self.index()?.manifests.into_iter().find(|entry| entry.digest == *image.digest());
+        let media_type = match listed {
+            Some(entry) => entry.media_type,
+            None => own_media_type(&bytes, image)?,
+        };
+        let manifest = Manifest::new(media_type, bytes);
+        // `Manifest` hashes with SHA-256: a manifest asked for by another hash could not be recognised by its digest later.
+        if manifest.digest() != image.digest() {
+            let what = format!("manifest {image}");
+            let actual = manifest.digest().clone();
+            return Err(Error::WrongDigest { what, expected: image.digest().clone(), actual });
+        }
+        Ok(Some(manifest))
+    }
+
+    async fn tagged(&self, tag: &TagRef) -> Result<Option<Manifest>, Error> {
+        match self.resolve(tag).await? {
+            Some(image) => match self.manifest(&image).await? {
+                Some(manifest) => Ok(Some(manifest)),
+                // Listed but not there is a broken layout, not "no such tag".
+                None => Err(Error::Missing { what: format!("manifest {image}") }),
+            },
+            None => Ok(None),
+        }
+    }
+
+    async fn blob(&self, _: &Repository, digest: &Digest, limit: usize) -> Result<Option<Bytes>, Error> {
+        let path = self.blob_path(digest);
+        let what = path.display().to_string();
+        let read = work::blocking(move || read_small(&path, limit as u64)).await.and_then(|read| read);
+        let bytes = match read {
+            Ok(bytes) => bytes,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+            Err(error) if error.kind() == std::io::ErrorKind::FileTooLarge => {
+                return Err(Error::TooLarge { what, limit: limit as u64 });
+            }
+            Err(source) => return Err(Error::Local { what, source }),
+        };
+        if !digest.matches(&bytes) {
+            let mut hasher = Hasher::new(digest.algorithm());
+            hasher.update(&bytes);
+            return Err(Error::WrongDigest { what, expected: digest.clone(), actual: hasher.finish() });
+        }
+        Ok(Some(bytes.into()))
+    }
+
+    async fn blob_stream(&self, _: &Repository, blob: &Descriptor) -> Result<Option<BodyStream>, Error> {
+        let path = self.blob_path(&blob.digest);
+        let what = path.display().to_string();
+        let file = match tokio::fs::File::open(&path).await {
+            Ok(file) => file,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+            Err(source) => return Err(Error::Local { what, source }),
+        };
+        // One byte more than promised is read, so that a longer file is noticed.
+        let reading = Reading {
+            file: file.take(blob.size.saturating_add(1)),
+            hasher: Hasher::new(blob.digest.algorithm()),
+            seen: 0,
+            blob: blob.clone(),
+            what,
+        };
+        Ok(Some(Box::pin(stream::try_unfold(reading, Reading::next))))
+    }
+
+    async fn tags(&self, repository: &Repository, prefix: &str, limit: usize) -> Result<Vec<Tag>, Error> {
+        let whole = format!("{repository}:");
+        let mut tags = Vec::new();
+        for entry in self.index()?.manifests {
+            let Some(name) = entry.annotations.get(super::REF_NAME) else { continue };
+            let tag: Option<Tag> = name.strip_prefix(&whole).unwrap_or(name).parse().ok();
+            let Some(tag) = tag.filter(|tag| tag.as_str().starts_with(prefix)) else { continue };
+            if tags.len() == limit {
+                let what = format!("the list of tags in {}", self.root().display());
+                return Err(Error::TooLarge { what, limit: limit as u64 });
+            }
+            tags.push(tag);
+        }
+        tags.sort();
+        tags.dedup();
+        Ok(tags)
+    }
+}
+
+impl Layout {
+    /// The entry that `tag` names. Two different ones are an error, not a choice.
+    pub(super) fn entry(&self, tag: &TagRef) -> Result<Option<Descriptor>, Error> {
+        let mut found: Option<Descriptor> = None;
+        for entry in self.index()?.manifests.into_iter().filter(|entry| named(entry, tag)) {
+            match &found {
+                Some(first) if first.digest != entry.digest => {
+                    let what = self.root().join("index.json").display().to_string();
+                    let source = JsonError::Malformed(format!("`{}` names two images", tag.tag()));
+                    return Err(Error::Malformed { what, source });
+                }
+                _ => found = Some(entry),
+            }
+        }
+        Ok(found)
+    }
+}
+
+struct Reading {
+    file: tokio::io::Take<tokio::fs::File>,
+    hasher: Hasher,
+    seen: u64,
+    blob: Descriptor,
+    what: String,
+}
+
+impl Reading {
+    async fn next(mut self) -> Result<Option<(Bytes, Self)>, Error> {
+        let mut piece = vec![0; PIECE];
+        let read = self.file.read(&mut piece).await;
+        let read = read.map_err(|source| Error::Local { what: self.what.clone(), source })?;
+        piece.truncate(read);
+        self.seen += read as u64;
+        if self.seen > self.blob.size {
+            return Err(Error::TooLarge { what: self.what, limit: self.blob.size });
+        }
+        if read > 0 {
+            self.hasher.update(&piece);
+            return Ok(Some((piece.into(), self)));
+        }
+        let actual = self.hasher.finish();
+        if actual == self.blob.digest && self.seen == self.blob.size {
+            return Ok(None);
+        }
+        Err(Error::WrongDigest { what: self.what, expected: self.blob.digest, actual })
+    }
+}
+
+/// What a manifest that is only reachable by its digest (a child of an index) says it is. Old OCI manifests say nothing; then
+/// the field that only one of the two has decides.
+fn own_media_type(bytes: &Bytes, image: &PinnedRef) -> Result<String, Error> {
+    #[derive(Deserialize)]
+    #[serde(rename_all = "camelCase")]
+    struct Probe {
+        media_type: Option<String>,
+        config: Option<serde::de::IgnoredAny>,
+        manifests: Option<serde::de::IgnoredAny>,
+    }
+    let malformed = |source| Error::Malformed { what: format!("manifest {image}"), source };
+    let probe: Probe = schleuse_model::json::from_untrusted(bytes, MANIFEST_LIMIT).map_err(malformed)?;
+    match probe {
+        Probe { media_type: Some(media_type), .. } => Ok(media_type),
+        Probe { config: Some(_), manifests: None, .. } => Ok(media_type::IMAGE_MANIFEST.to_owned()),
+        Probe { config: None, manifests: Some(_), .. } => Ok(media_type::IMAGE_INDEX.to_owned()),
+        _ => Err(malformed(JsonError::Malformed("neither an image nor an index".to_owned()))),
+    }
+}

@@ -1,0 +1,90 @@
+//! Files in a work folder: written under a passing name, checked, and only then given their own.
+
+use std::io::{self, Write as _};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use futures_util::StreamExt as _;
+use schleuse_model::Hasher;
+use schleuse_oci::{BodyStream, Descriptor, Error};
+use tokio::io::AsyncWriteExt as _;
+
+/// A file that is deleted when it goes out of scope, unless it was kept.
+#[derive(Debug)]
+pub(crate) struct Passing(Option<PathBuf>);
+
+impl Passing {
+    /// A name in `folder` that no other call of this process uses, and no other process either while both live.
+    pub(crate) fn in_folder(folder: &Path) -> Self {
+        static NEXT: AtomicU64 = AtomicU64::new(0);
+        let number = NEXT.fetch_add(1, Ordering::Relaxed);
+        Self(Some(folder.join(format!(".{}-{number}.tmp", std::process::id()))))
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        self.0.as_deref().unwrap_or(Path::new(""))
+    }
+
+    /// Moves the file to `path` and keeps it.
+    pub(crate) fn keep_as(mut self, path: &Path) -> io::Result<()> {
+        std::fs::rename(self.path(), path)?;
+        self.0 = None;
+        Ok(())
+    }
+}
+
+impl Drop for Passing {
+    fn drop(&mut self) {
+        if let Some(path) = &self.0 {
+            // It may never have been created; and there is nobody to tell.
+            let _ = std::fs::remove_file(path);
+        }
+    }
+}
+
+/// Writes `bytes` to `path` so that a reader, or a reader after a crash, sees the old content or the new, nothing between.
+pub(crate) fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let folder = path.parent().unwrap_or(Path::new("."));
+    let passing = Passing::in_folder(folder);
+    let mut file = std::fs::OpenOptions::new().write(true).create_new(true).open(passing.path())?;
+    file.write_all(bytes)?;
+    file.sync_all()?;
+    passing.keep_as(path)?;
+    sync_folder(folder)
+}
+
+/// Makes renames in `folder` survive a power cut.
+pub(crate) fn sync_folder(folder: &Path) -> io::Result<()> {
+    std::fs::File::open(folder)?.sync_all()
+}
+
+/// Streams a blob into a file in `folder`. The file that comes back has exactly the size and digest of `blob`, whoever sent it.
+pub(crate) async fn spool(mut stream: BodyStream, blob: &Descriptor, folder: &Path) -> Result<Passing, Error> {
+    let passing = Passing::in_folder(folder);
+    let failed = |source| Error::Store { what: passing.path().display().to_string(), source };
+    let mut file = tokio::fs::File::create_new(passing.path()).await.map_err(failed)?;
+    let mut hasher = Hasher::new(blob.digest.algorithm());
+    let mut size = 0_u64;
+    while let Some(piece) = stream.next().await {
+        let piece = piece?;
+        size = size.saturating_add(piece.len() as u64);
+        if size > blob.size {
+            return Err(Error::TooLarge { what: format!("blob {}", blob.digest), limit: blob.size });
+        }
+        hasher.update(&piece);
+        file.write_all(&piece).await.map_err(failed)?;
+    }
+    file.flush().await.map_err(failed)?;
+    // A blob cut short has another digest too.
+    let actual = hasher.finish();
+    if actual != blob.digest || size != blob.size {
+        let what = format!("blob {}", blob.digest);
+        return Err(Error::WrongDigest { what, expected: blob.digest.clone(), actual });
+    }
+    Ok(passing)
+}
+
+/// Runs blocking work off the runtime's threads.
+pub(crate) async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> io::Result<T> {
+    tokio::task::spawn_blocking(work).await.map_err(|_| io::Error::other("the work was cut short"))
+}
