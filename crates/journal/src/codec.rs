@@ -69,7 +69,11 @@ pub(crate) fn open(manifest: &Manifest, trust: &Trust) -> Result<(Entry, String)
 }
 
 /// A field that says something else than it must.
-pub(crate) fn name(field: &'static str, found: &(impl ToString + ?Sized), expected: &(impl ToString + ?Sized)) -> Fault {
+pub(crate) fn name(
+    field: &'static str,
+    found: &(impl ToString + ?Sized),
+    expected: &(impl ToString + ?Sized),
+) -> Fault {
     let found = found.to_string().chars().take(300).collect();
     Fault::Name { field, found, expected: expected.to_string() }
 }

@@ -138,7 +138,8 @@ impl Explain for Error {
                 format!("going back still works: `schleuse rollback {environment}`"),
             ],
             Self::NoCommitPoint { .. } => vec![
-                "use a registry with conditional PUT or enforced immutable tags, such as `schleuse registry serve`".to_owned(),
+                "use a registry with conditional PUT or enforced immutable tags, such as `schleuse registry serve`"
+                    .to_owned(),
                 "or name a git remote whose server keeps the order: `commit = \"git\"` and `git_remote = \"origin\"`"
                     .to_owned(),
             ],

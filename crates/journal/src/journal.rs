@@ -126,7 +126,8 @@ impl Journal {
     /// # Errors
     /// Untrusted, truncated, or no answer.
     pub async fn head(&self) -> Result<Option<VerifiedEntry>, Error> {
-        let hinted = self.pull.tagged(&hint::tag(&self.names.image, &self.environment)?).await.map_err(self.registry())?;
+        let hinted =
+            self.pull.tagged(&hint::tag(&self.names.image, &self.environment)?).await.map_err(self.registry())?;
         let hinted = hinted.as_ref().and_then(hint::read).unwrap_or(0);
         let known = if hinted == 0 { None } else { self.manifest_at(hinted).await? };
         if hinted > 0 && known.is_none() {
@@ -315,7 +316,11 @@ impl Journal {
         };
         let end = head.as_ref().map_or(0, |head| head.entry().sequence);
         let Some(witnessed) = git.witness(&self.environment).await? else {
-            return if end == 0 { Ok(None) } else { Err(self.untrusted(end, Fault::Fork { registry: "it".to_owned() })) };
+            return if end == 0 {
+                Ok(None)
+            } else {
+                Err(self.untrusted(end, Fault::Fork { registry: "it".to_owned() }))
+            };
         };
         if witnessed.sequence == end && head.as_ref().map(VerifiedEntry::digest) == Some(&witnessed.digest) {
             return Ok(head);

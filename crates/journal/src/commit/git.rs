@@ -110,11 +110,11 @@ impl GitRef {
 
     async fn git<const N: usize>(&self, arguments: [&str; N], stdin: Option<Vec<u8>>) -> Result<String, Error> {
         let finished = self.run(&arguments, stdin).await?;
-        if finished.success() {
-            Ok(finished.stdout_text())
-        } else {
-            Err(fault(finished.stderr_text()))
+        if !finished.success() {
+            return Err(fault(finished.stderr.text()));
         }
+        let whole = finished.stdout.whole().map(|bytes| String::from_utf8_lossy(bytes).into_owned());
+        whole.ok_or_else(|| fault(format!("`git {}` printed more than {LIST_LIMIT} bytes", arguments[0])))
     }
 
     async fn run(&self, arguments: &[&str], stdin: Option<Vec<u8>>) -> Result<Finished, Error> {
@@ -166,7 +166,7 @@ impl CommitPoint for GitRef {
             match listed.split_once('\t') {
                 Some((there, _)) if there == object => {}
                 Some(_) => return Ok(Committed::Lost),
-                None => return Err(fault(pushed.stderr_text())),
+                None => return Err(fault(pushed.stderr.text())),
             }
         }
         push.tag(&entry_tag(&self.journal, environment, sequence)?, entry).await.map_err(wrap)?;

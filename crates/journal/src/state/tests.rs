@@ -169,7 +169,7 @@ proptest! {
             }
             if let Some(back) = state.way_back() {
                 prop_assert!(proven.contains(&back.release.digest));
-                prop_assert_ne!(Some(&back.release.digest), line.current().as_ref());
+                prop_assert_ne!(Some(back.release.digest.clone()), line.current());
             }
             prop_assert!(state.rollout.is_none() || state.current.is_some());
             prop_assert!(state.good.len() <= GOOD_LIMIT && state.failed.len() <= FAILED_LIMIT);

@@ -1,0 +1,136 @@
+//! What the executors hold: capabilities and facts of one run, and the environments of the ladder.
+
+use std::sync::Arc;
+
+use schleuse_deploy::Target;
+use schleuse_gate::Gate;
+use schleuse_health::Settings;
+use schleuse_journal::{Appended, Draft, Event, Journal, RunId, VerifiedEntry};
+use schleuse_model::{Actor, Clock, Digest, EnvironmentName, Release};
+use schleuse_oci::{Pull, Push, Referrers};
+use schleuse_sign::{Signer, Trust};
+
+use crate::error::Error;
+use crate::observer::{Note, Observer};
+use crate::probe::{ProbeSpec, Prober};
+
+/// One run's capabilities. A run that only reads has no signer.
+#[derive(Clone, Debug)]
+pub struct World {
+    /// Reads the registry.
+    pub pull: Arc<dyn Pull>,
+    /// Writes to it.
+    pub push: Arc<dyn Push>,
+    /// Reads and writes evidence.
+    pub referrers: Arc<dyn Referrers>,
+    /// Who is trusted for what.
+    pub trust: Arc<Trust>,
+    /// Signs journal entries.
+    pub signer: Arc<dyn Signer>,
+    /// Wall time.
+    pub clock: Arc<dyn Clock>,
+    /// Probes instances.
+    pub prober: Arc<dyn Prober>,
+    /// Is told what happens, for people.
+    pub observer: Arc<dyn Observer>,
+    /// Who runs this.
+    pub actor: Actor,
+    /// Which run this is.
+    pub run: RunId,
+    /// The digest of the policy in force.
+    pub policy: Digest,
+}
+
+/// One rung, as the executors see it.
+#[derive(Clone, Debug)]
+pub struct Environment {
+    /// Its journal.
+    pub journal: Journal,
+    /// Where releases run; none: promotion only moves the tag.
+    pub target: Option<Arc<dyn Target>>,
+    /// How a rollout is judged.
+    pub health: Settings,
+    /// How an instance is probed.
+    pub probe: ProbeSpec,
+    /// The checks at its entrance.
+    pub gate: Gate,
+}
+
+impl Environment {
+    /// Its name.
+    pub const fn name(&self) -> &EnvironmentName {
+        self.journal.environment()
+    }
+
+    /// The tag that caches which release it runs.
+    pub(crate) fn tag(&self) -> Result<schleuse_model::TagRef, Error> {
+        Ok(self.journal.names().image.tag(self.name().as_str().parse()?))
+    }
+}
+
+impl World {
+    /// An entry of this run about `release`, with nothing attached.
+    pub(crate) fn draft(&self, event: Event, release: &Release) -> Draft {
+        Draft {
+            event,
+            release: release.clone(),
+            run: self.run.clone(),
+            actor: self.actor.clone(),
+            policy: self.policy.clone(),
+            plan: None,
+            evidence: Vec::new(),
+            signature: None,
+        }
+    }
+
+    /// Appends after `head`; losing the race is an error here, for steps that only this run may take.
+    pub(crate) async fn append(
+        &self,
+        environment: &Environment,
+        head: &VerifiedEntry,
+        draft: Draft,
+    ) -> Result<VerifiedEntry, Error> {
+        let now = self.clock.now();
+        match environment.journal.append(Some(head), draft, self.signer.as_ref(), now).await? {
+            Appended::Won(entry) => {
+                self.journaled(environment, &entry);
+                Ok(*entry)
+            }
+            Appended::Lost(winner) => {
+                Err(Error::TakenOver { environment: environment.name().clone(), sequence: winner.entry().sequence })
+            }
+        }
+    }
+
+    pub(crate) fn journaled(&self, environment: &Environment, entry: &VerifiedEntry) {
+        self.observer.note(Note::Journaled {
+            environment: environment.name().clone(),
+            sequence: entry.entry().sequence,
+            event: entry.entry().event.name(),
+        });
+    }
+
+    /// Moves the environment's tag to what the journal's head says it runs, and leaves the hint. Only ever called with a
+    /// committed entry: tags are the journal's cache, and move after it.
+    ///
+    /// An environment that runs nothing keeps its tag: registries of the field cannot delete one.
+    pub(crate) async fn refresh_cache(&self, environment: &Environment, head: &VerifiedEntry) -> Result<(), Error> {
+        if let Some(current) = &head.entry().state.current {
+            let tag = environment.tag()?;
+            let digest = &current.release.digest;
+            let there = self.pull.resolve(&tag).await?;
+            if there.as_ref().map(|pinned| pinned.digest()) != Some(digest) {
+                let image = environment.journal.names().image.pin(digest.clone());
+                let manifest = self.pull.manifest(&image).await?;
+                let manifest = manifest.ok_or_else(|| schleuse_oci::Error::Missing { what: image.to_string() })?;
+                self.push.tag(&tag, &manifest).await?;
+                self.observer.note(Note::Tagged { tag });
+            }
+        }
+        // A hint that cannot be moved (immutable tags) costs later readers a few requests, nothing else.
+        if environment.journal.leave_hint(head).await.is_err() {
+            self.observer.note(Note::NoHint);
+        }
+        Ok(())
+    }
+}
