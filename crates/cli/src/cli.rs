@@ -26,7 +26,10 @@ pub(crate) struct Cli {
 /// The verbs. A verb stands in [`GROUPS`] too, or is hidden.
 #[derive(Subcommand, Debug)]
 pub(crate) enum Verb {
+    Key(commands::key::Args),
     Completions(commands::completions::Args),
+    #[command(hide = true)]
+    DemoApp(commands::demo_app::Args),
     #[command(hide = true)]
     LocalInit(commands::hidden::Args),
     #[command(hide = true)]

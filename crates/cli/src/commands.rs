@@ -1,7 +1,9 @@
 //! The verbs. One file each: raw flags become settings, settings go into one library call, the answer is rendered.
 
 pub(crate) mod completions;
+pub(crate) mod demo_app;
 pub(crate) mod hidden;
+pub(crate) mod key;
 
 use schleuse_model::Exit;
 
@@ -12,7 +14,9 @@ use crate::failure::Failure;
 /// Runs a verb.
 pub(crate) async fn run(verb: Verb, context: &Context) -> Result<Exit, Failure> {
     match verb {
+        Verb::Key(args) => key::run(&args, context).await,
         Verb::Completions(args) => completions::run(&args, context),
+        Verb::DemoApp(_) => demo_app::run(context).await,
         // Dispatched before any runtime starts: `hidden::dispatch`.
         Verb::LocalInit(_) | Verb::FrontDoor(_) => Ok(Exit::Usage),
     }
@@ -23,8 +27,8 @@ impl Verb {
     pub(crate) const fn after_interrupt(&self) -> Option<&'static str> {
         const AGAIN: &str = "nothing is left half done: run the same command again";
         match self {
-            Self::Completions(_) => Some(AGAIN),
-            Self::LocalInit(_) | Self::FrontDoor(_) => None,
+            Self::Key(_) | Self::Completions(_) => Some(AGAIN),
+            Self::DemoApp(_) | Self::LocalInit(_) | Self::FrontDoor(_) => None,
         }
     }
 }

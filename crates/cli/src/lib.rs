@@ -14,9 +14,13 @@
 mod cli;
 mod commands;
 mod context;
+mod demo_app;
 mod environment;
 mod failure;
+mod files;
+mod keys;
 mod output;
+mod password;
 mod progress;
 mod settings;
 mod signals;

@@ -1,9 +1,7 @@
 //! Ctrl-C and SIGTERM.
 
-use std::future::Future;
-
 use schleuse_model::{Exit, Explain};
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::failure::Failure;
 
@@ -32,16 +30,29 @@ pub(crate) struct NoSignals(#[from] std::io::Error);
 
 impl Explain for NoSignals {}
 
-/// Waits for SIGINT or SIGTERM; answers which.
-///
-/// # Errors
-/// If no handler can be installed.
-pub(crate) async fn stop_asked() -> Result<&'static str, NoSignals> {
-    let (mut interrupt, mut terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
-    Ok(tokio::select! {
-        _ = interrupt.recv() => "SIGINT",
-        _ = terminate.recv() => "SIGTERM",
-    })
+/// SIGINT and SIGTERM, caught from [`Stop::listen`] on.
+#[derive(Debug)]
+pub(crate) struct Stop {
+    interrupt: Signal,
+    terminate: Signal,
+}
+
+impl Stop {
+    /// Catches the signals from now on.
+    ///
+    /// # Errors
+    /// If no handler can be installed.
+    pub(crate) fn listen() -> Result<Self, NoSignals> {
+        Ok(Self { interrupt: signal(SignalKind::interrupt())?, terminate: signal(SignalKind::terminate())? })
+    }
+
+    /// Waits for one; answers which.
+    pub(crate) async fn asked(mut self) -> &'static str {
+        tokio::select! {
+            _ = self.interrupt.recv() => "SIGINT",
+            _ = self.terminate.recv() => "SIGTERM",
+        }
+    }
 }
 
 /// Runs `work` until it ends or a signal comes; then it is dropped where it waits, which is safe wherever a kill is.
@@ -49,8 +60,9 @@ pub(crate) async fn interruptible<F>(work: F, hint: &'static str) -> Result<Exit
 where
     F: Future<Output = Result<Exit, Failure>>,
 {
+    let stop = Stop::listen()?;
     tokio::select! {
         outcome = work => outcome,
-        signal = stop_asked() => Err(Interrupted { signal: signal?, hint }.into()),
+        signal = stop.asked() => Err(Interrupted { signal, hint }.into()),
     }
 }

@@ -98,6 +98,13 @@ impl Printer {
         }
     }
 
+    /// A question; the answer is typed behind it.
+    pub(crate) fn prompt(&self, question: &str) {
+        self.stand(None);
+        let mut stderr = io::stderr().lock();
+        let _ = write!(stderr, "{question}").and_then(|()| stderr.flush());
+    }
+
     /// Something the person should change. It says what to do.
     pub(crate) fn warn(&self, line: &str) {
         self.stderr(&format!("{} {line}", self.paint().warn("warning:")));

@@ -1,0 +1,141 @@
+//! Where keys are: `--key` names a file or, as `env://NAME`, a variable.
+
+use std::path::PathBuf;
+
+use schleuse_model::{Exit, Explain, Secret};
+use schleuse_sign::keys::KEY_FILE_LIMIT;
+use schleuse_sign::{KeyError, KeyPair, PublicKey};
+
+use crate::context::Context;
+use crate::failure::Failure;
+use crate::{files, password};
+
+/// The variable that holds the CI's key, as cosign's users have it.
+pub(crate) const VARIABLE: &str = "COSIGN_PRIVATE_KEY";
+/// What stands before a variable's name.
+const SCHEME: &str = "env://";
+
+/// Where a key is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum KeyReference {
+    /// A file.
+    File(PathBuf),
+    /// A variable that holds the file's content.
+    Variable(String),
+}
+
+impl KeyReference {
+    /// As written behind `--key`. Never fails: what is no `env://` is a path.
+    pub(crate) fn parse(text: &str) -> Self {
+        match text.strip_prefix(SCHEME) {
+            Some(name) => Self::Variable(name.to_owned()),
+            None => Self::File(text.into()),
+        }
+    }
+}
+
+impl std::fmt::Display for KeyReference {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::File(path) => write!(f, "{}", path.display()),
+            Self::Variable(name) => write!(f, "{SCHEME}{name}"),
+        }
+    }
+}
+
+/// There is no usable key.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum KeyProblem {
+    /// None is named.
+    #[error("no signing key: neither --key nor {VARIABLE} names one")]
+    None,
+    /// The variable is not set.
+    #[error("the variable {0} is not set")]
+    NotSet(String),
+    /// It is there and cannot be used.
+    #[error("cannot use the key {name}")]
+    Unusable {
+        /// Where it is.
+        name: String,
+        /// Why.
+        source: KeyError,
+    },
+}
+
+impl Explain for KeyProblem {
+    fn exit(&self) -> Exit {
+        Exit::Usage
+    }
+
+    fn hints(&self) -> Vec<String> {
+        match self {
+            Self::None => vec![
+                "name a key file: `--key schleuse.key`".to_owned(),
+                format!("or set {VARIABLE} to the key file's content; no key yet: `schleuse key generate`"),
+            ],
+            Self::NotSet(_) => vec!["on GitHub Actions the job has to map the secret to the variable".to_owned()],
+            Self::Unusable { source, .. } => source.hints(),
+        }
+    }
+}
+
+/// The signing key: `--key`, else `COSIGN_PRIVATE_KEY`. Unlocking takes about 0.1 s, on a thread of its own.
+pub(crate) async fn signer(context: &Context, flag: Option<&str>) -> Result<KeyPair, Failure> {
+    let reference = match flag {
+        Some(text) => KeyReference::parse(text),
+        None if context.environment.get(VARIABLE).is_some() => KeyReference::Variable(VARIABLE.to_owned()),
+        None => return Err(KeyProblem::None.into()),
+    };
+    unlock(context, &reference).await
+}
+
+/// Opens the private key at `reference` with its password.
+pub(crate) async fn unlock(context: &Context, reference: &KeyReference) -> Result<KeyPair, Failure> {
+    let file = content(context, reference)?;
+    let password = password::existing(context).await?;
+    let opened = tokio::task::spawn_blocking(move || KeyPair::decrypt(file.expose(), &password));
+    let unusable = |source| KeyProblem::Unusable { name: reference.to_string(), source };
+    Ok(opened.await.map_err(|_| KeyError::Malformed("unlocking it was interrupted".to_owned()))?.map_err(unusable)?)
+}
+
+/// The public key at `reference`, whose file may hold the private key too: then it is unlocked.
+pub(crate) async fn public(context: &Context, reference: &KeyReference) -> Result<PublicKey, Failure> {
+    let file = content(context, reference)?;
+    match PublicKey::from_pem(file.expose()) {
+        Ok(key) => Ok(key),
+        Err(KeyError::Label { found, .. }) if found.ends_with("PRIVATE KEY") => {
+            let pair = unlock(context, reference).await?;
+            Ok(schleuse_sign::Signer::public_key(&pair).clone())
+        }
+        Err(source) => Err(KeyProblem::Unusable { name: reference.to_string(), source }.into()),
+    }
+}
+
+/// The public key in a file that must hold nothing else.
+pub(crate) fn public_only(context: &Context, reference: &KeyReference) -> Result<PublicKey, Failure> {
+    let file = content(context, reference)?;
+    let unusable = |source| KeyProblem::Unusable { name: reference.to_string(), source };
+    Ok(PublicKey::from_pem(file.expose()).map_err(unusable)?)
+}
+
+fn content(context: &Context, reference: &KeyReference) -> Result<Secret<Vec<u8>>, Failure> {
+    match reference {
+        KeyReference::File(path) => Ok(Secret::new(files::read(path, KEY_FILE_LIMIT)?)),
+        KeyReference::Variable(name) => match context.environment.get(name) {
+            Some(text) => Ok(Secret::new(text.as_bytes().to_vec())),
+            None => Err(KeyProblem::NotSet(name.clone()).into()),
+        },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn references_are_files_or_variables() {
+        assert_eq!(KeyReference::parse("env://KEY"), KeyReference::Variable("KEY".to_owned()));
+        assert_eq!(KeyReference::parse("a/b.key"), KeyReference::File("a/b.key".into()));
+        assert_eq!(KeyReference::parse("env://KEY").to_string(), "env://KEY");
+    }
+}
