@@ -1,0 +1,173 @@
+//! Manifests and the tags that point at them.
+//!
+//! The order of writes is the guarantee: what a manifest names, then the manifest, then its entry in the subject's referrers,
+//! then the tag. Each is durable before the next is written, so a crash in between leaves something unreachable, never something
+//! dangling. Deleting goes the other way round.
+
+use http::header::{self, HeaderMap};
+use http::{HeaderName, StatusCode};
+use hyper::body::Incoming;
+use schleuse_model::{Digest, Tag};
+
+use super::body;
+use crate::answer::{self, Answer};
+use crate::condition::Condition;
+use crate::problem::Problem;
+use crate::registry::{Registry, Shared};
+use crate::route::{Name, Selector};
+use crate::shape::Shape;
+use crate::store::StoredManifest;
+
+const OCI_SUBJECT: HeaderName = HeaderName::from_static("oci-subject");
+
+pub(crate) async fn read(
+    registry: &Registry,
+    name: Name,
+    selector: Selector,
+    headers: &HeaderMap,
+) -> Result<Answer, Problem> {
+    let condition = Condition::parse(headers)?;
+    let found = registry.blocking(move |shared| {
+        let digest = match selector {
+            Selector::Digest(digest) => Some(digest),
+            Selector::Tag(tag) => shared.store.target(&name, &tag)?,
+            Selector::Malformed(_) => None,
+        };
+        let digest = digest.ok_or_else(Problem::manifest_unknown)?;
+        let manifest = shared.store.manifest(&name, &digest)?.ok_or_else(Problem::manifest_unknown)?;
+        Ok((digest, manifest))
+    });
+    let (digest, manifest) = found.await?;
+    let mut answer = if condition.is_unchanged(&digest) {
+        answer::empty(StatusCode::NOT_MODIFIED)
+    } else {
+        answer::whole(StatusCode::OK, &manifest.media_type, manifest.bytes)
+    };
+    answer::identify(&mut answer, &digest);
+    Ok(answer)
+}
+
+/// What a PUT is to do, all inputs checked that need no store.
+struct Push {
+    name: Name,
+    digest: Digest,
+    tag: Option<Tag>,
+    manifest: StoredManifest,
+    shape: Shape,
+    condition: Condition,
+}
+
+pub(crate) async fn put(
+    registry: &Registry,
+    name: Name,
+    selector: Selector,
+    headers: &HeaderMap,
+    body: Incoming,
+) -> Result<Answer, Problem> {
+    let limits = registry.limits;
+    // Read first, refuse then: a client that is still sending would see a broken connection instead of the refusal.
+    let bytes = body::whole(body, limits.manifest_bytes, &limits).await?;
+    let condition = Condition::parse(headers)?;
+    let (digest, tag) = match selector {
+        Selector::Tag(tag) => (Digest::sha256(&bytes), Some(tag)),
+        Selector::Digest(digest) => {
+            if !digest.matches(&bytes) {
+                return Err(Problem::digest_invalid(&format!("the manifest does not have the digest {digest}")));
+            }
+            (digest, None)
+        }
+        Selector::Malformed(_) => return Err(Problem::manifest_invalid("the reference is neither a tag nor a digest")),
+    };
+    let content_type = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
+    let shape = Shape::parse(content_type, &bytes, limits.manifest_bytes)?;
+    let mut answer = answer::created(&format!("/v2/{name}/manifests/{digest}"), &digest);
+    if let Some(subject) = &shape.subject {
+        answer::set(&mut answer, OCI_SUBJECT, &subject.to_string());
+    }
+    let manifest = StoredManifest { media_type: shape.media_type.clone(), bytes };
+    let push = Push { name, digest, tag, manifest, shape, condition };
+    registry.blocking(move |shared| push.run(shared)).await?;
+    Ok(answer)
+}
+
+impl Push {
+    fn run(&self, shared: &Shared) -> Result<(), Problem> {
+        let (store, name, digest) = (&*shared.store, &self.name, &self.digest);
+        let _lock = shared.lock(name);
+        let current = match &self.tag {
+            Some(tag) => store.target(name, tag)?,
+            None if store.has_manifest(name, digest)? => Some(digest.clone()),
+            None => None,
+        };
+        self.condition.check(current.as_ref())?;
+        self.check_content(shared)?;
+        store.write_manifest(name, digest, &self.manifest)?;
+        if let Some(subject) = &self.shape.subject {
+            store.add_referring(name, subject, &self.shape.as_referrer(digest, self.manifest.bytes.len()))?;
+        }
+        if let Some(tag) = &self.tag {
+            store.point(name, tag, digest)?;
+        }
+        Ok(())
+    }
+
+    fn check_content(&self, shared: &Shared) -> Result<(), Problem> {
+        let (store, name) = (&*shared.store, &self.name);
+        for digest in &self.shape.blobs {
+            if !store.linked(name, digest)? {
+                return Err(Problem::manifest_blob_unknown(digest));
+            }
+        }
+        for digest in &self.shape.manifests {
+            // An index may also list what is no manifest.
+            if !store.has_manifest(name, digest)? && !store.linked(name, digest)? {
+                return Err(Problem::manifest_blob_unknown(digest));
+            }
+        }
+        Ok(store.settle(name)?)
+    }
+}
+
+pub(crate) async fn delete(
+    registry: &Registry,
+    name: Name,
+    selector: Selector,
+    headers: &HeaderMap,
+) -> Result<Answer, Problem> {
+    let condition = Condition::parse(headers)?;
+    let removed = registry.blocking(move |shared| {
+        let _lock = shared.lock(&name);
+        match selector {
+            Selector::Tag(tag) => {
+                let current = shared.store.target(&name, &tag)?.ok_or_else(Problem::manifest_unknown)?;
+                condition.check(Some(&current))?;
+                Ok(shared.store.remove_tag(&name, &tag)?)
+            }
+            Selector::Digest(digest) => {
+                condition.check(Some(&digest))?;
+                delete_manifest(shared, &name, &digest)
+            }
+            Selector::Malformed(_) => Ok(false),
+        }
+    });
+    if removed.await? { Ok(answer::empty(StatusCode::ACCEPTED)) } else { Err(Problem::manifest_unknown()) }
+}
+
+/// Removes the manifest with the tags that point at it and its entry in its subject's list.
+fn delete_manifest(shared: &Shared, name: &Name, digest: &Digest) -> Result<bool, Problem> {
+    let store = &*shared.store;
+    let Some(manifest) = store.manifest(name, digest)? else { return Ok(false) };
+    for tag in store.tag_names(name)?.unwrap_or_default() {
+        if let Ok(tag) = tag.parse::<Tag>()
+            && store.target(name, &tag)?.as_ref() == Some(digest)
+        {
+            store.remove_tag(name, &tag)?;
+        }
+    }
+    // It was accepted once; under today's limit or a larger one.
+    let shape = Shape::parse(Some(&manifest.media_type), &manifest.bytes, manifest.bytes.len());
+    if let Ok(Shape { subject: Some(subject), .. }) = shape {
+        store.remove_referring(name, &subject, digest)?;
+    }
+    Ok(store.remove_manifest(name, digest)?)
+}

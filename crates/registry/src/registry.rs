@@ -1,0 +1,91 @@
+//! The registry as a value: a store, what is in progress, and the rules.
+
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::path::Path;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use schleuse_model::Secret;
+
+use crate::auth::Login;
+use crate::error::Error;
+use crate::limits::Limits;
+use crate::problem::Problem;
+use crate::route::Name;
+use crate::store::Store;
+use crate::store::disk::DiskStore;
+use crate::store::memory::MemoryStore;
+use crate::uploads::Uploads;
+
+/// How many locks the repositories share. Two repositories that fall on one lock only wait for each other.
+const LOCKS: usize = 64;
+
+/// An OCI registry. Cloning gives another handle on the same one.
+#[derive(Clone, Debug)]
+pub struct Registry {
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) limits: Limits,
+    pub(crate) login: Option<Login>,
+}
+
+#[derive(Debug)]
+pub(crate) struct Shared {
+    pub(crate) store: Box<dyn Store>,
+    pub(crate) uploads: Arc<Uploads>,
+    locks: [Mutex<()>; LOCKS],
+}
+
+impl Shared {
+    /// Held by whoever changes manifests, referrers or tags of `name`, from reading the condition to the last write. Readers
+    /// need no lock: each reads whole files.
+    pub(crate) fn lock(&self, name: &Name) -> MutexGuard<'_, ()> {
+        let mut hasher = DefaultHasher::new();
+        name.hash(&mut hasher);
+        let index = usize::try_from(hasher.finish() % LOCKS as u64).unwrap_or(0);
+        self.locks[index].lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Registry {
+    /// A registry in memory, empty.
+    pub fn memory() -> Self {
+        Self::over(MemoryStore::default())
+    }
+
+    /// The registry in the folder `path`, which is made if it is not there. The folder is locked until the last clone is gone;
+    /// what an earlier process left unfinished is cleared.
+    ///
+    /// # Errors
+    /// [`Error::Locked`] if another process has it, [`Error::Storage`] if the folder cannot be used.
+    pub fn disk(path: impl AsRef<Path>) -> Result<Self, Error> {
+        Ok(Self::over(DiskStore::open(path.as_ref())?))
+    }
+
+    fn over(store: impl Store + 'static) -> Self {
+        let locks = std::array::from_fn(|_| Mutex::new(()));
+        let shared = Shared { store: Box::new(store), uploads: Arc::default(), locks };
+        Self { shared: Arc::new(shared), limits: Limits::DEFAULT, login: None }
+    }
+
+    /// With other limits.
+    #[must_use]
+    pub fn with_limits(mut self, limits: Limits) -> Self {
+        self.limits = limits;
+        self
+    }
+
+    /// Lets only this user in (basic authentication), for reading and writing.
+    #[must_use]
+    pub fn with_login(mut self, username: &str, password: &Secret<String>) -> Self {
+        self.login = Some(Login::new(username, password));
+        self
+    }
+
+    /// Runs `work` where it may block.
+    pub(crate) async fn blocking<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Shared) -> Result<T, Problem> + Send + 'static,
+    ) -> Result<T, Problem> {
+        let shared = self.shared.clone();
+        tokio::task::spawn_blocking(move || work(&shared)).await.map_err(|_| Problem::ended())?
+    }
+}

@@ -1,0 +1,94 @@
+//! What a store must do. Narrow traits, each with one concern; all calls block and are made from the blocking pool.
+//!
+//! Every write is durable when it returns. Stores do not decide and do not lock: who may write which tag, and in which order
+//! things are written, is `api`'s business.
+
+use std::fmt::Debug;
+use std::io;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use schleuse_model::{Digest, Tag};
+use schleuse_oci::Descriptor;
+
+use crate::error::Error;
+use crate::route::Name;
+
+pub(crate) mod disk;
+pub(crate) mod memory;
+
+/// Readable content of known length.
+pub(crate) trait Content: Debug + Send + Sync {
+    /// Its length in bytes.
+    fn len(&self) -> u64;
+
+    /// At most `wanted` bytes from `offset` on; fewer only at the end.
+    fn read_at(&self, offset: u64, wanted: usize) -> io::Result<Bytes>;
+}
+
+/// The bytes of an upload in progress. Dropping it discards them.
+pub(crate) trait Pending: Debug + Send {
+    /// Adds `piece` at the end.
+    fn append(&mut self, piece: &[u8]) -> Result<(), Error>;
+
+    /// What has been added so far.
+    fn content(&self) -> Result<Arc<dyn Content>, Error>;
+
+    /// Makes it the blob `digest`, which the caller has verified.
+    fn commit(self: Box<Self>, digest: &Digest) -> Result<(), Error>;
+}
+
+/// Content by digest, shared by all repositories.
+pub(crate) trait Blobs {
+    fn begin(&self, id: &str) -> Result<Box<dyn Pending>, Error>;
+    fn blob(&self, digest: &Digest) -> Result<Option<Arc<dyn Content>>, Error>;
+}
+
+/// Which blobs a repository has.
+pub(crate) trait Links {
+    fn linked(&self, name: &Name, digest: &Digest) -> Result<bool, Error>;
+    fn link(&self, name: &Name, digest: &Digest) -> Result<(), Error>;
+    /// Whether there was one.
+    fn unlink(&self, name: &Name, digest: &Digest) -> Result<bool, Error>;
+    /// Makes every link that can be seen durable, whoever wrote it: what a manifest relies on must outlive the manifest.
+    fn settle(&self, name: &Name) -> Result<(), Error>;
+}
+
+/// A manifest with the media type it was pushed with.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct StoredManifest {
+    pub(crate) media_type: String,
+    pub(crate) bytes: Bytes,
+}
+
+/// A repository's manifests by digest.
+pub(crate) trait Manifests {
+    fn manifest(&self, name: &Name, digest: &Digest) -> Result<Option<StoredManifest>, Error>;
+    fn has_manifest(&self, name: &Name, digest: &Digest) -> Result<bool, Error>;
+    fn write_manifest(&self, name: &Name, digest: &Digest, manifest: &StoredManifest) -> Result<(), Error>;
+    /// Whether there was one.
+    fn remove_manifest(&self, name: &Name, digest: &Digest) -> Result<bool, Error>;
+}
+
+/// A repository's tags.
+pub(crate) trait Tags {
+    fn target(&self, name: &Name, tag: &Tag) -> Result<Option<Digest>, Error>;
+    fn point(&self, name: &Name, tag: &Tag, digest: &Digest) -> Result<(), Error>;
+    /// Whether there was one.
+    fn remove_tag(&self, name: &Name, tag: &Tag) -> Result<bool, Error>;
+    /// All names in byte order; `None`: there is no such repository.
+    fn tag_names(&self, name: &Name) -> Result<Option<Vec<String>>, Error>;
+}
+
+/// Which manifests of a repository refer to which subject.
+pub(crate) trait Referring {
+    /// In the order of their digests.
+    fn referring(&self, name: &Name, subject: &Digest) -> Result<Vec<Descriptor>, Error>;
+    fn add_referring(&self, name: &Name, subject: &Digest, referrer: &Descriptor) -> Result<(), Error>;
+    fn remove_referring(&self, name: &Name, subject: &Digest, referrer: &Digest) -> Result<(), Error>;
+}
+
+/// Everything a registry needs.
+pub(crate) trait Store: Blobs + Links + Manifests + Tags + Referring + Debug + Send + Sync {}
+
+impl<T: Blobs + Links + Manifests + Tags + Referring + Debug + Send + Sync> Store for T {}

@@ -1,0 +1,166 @@
+//! A store in memory, for tests and demonstrations: gone with the process.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::io;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use bytes::Bytes;
+use schleuse_model::{Digest, Tag};
+use schleuse_oci::Descriptor;
+
+use super::{Blobs, Content, Links, Manifests, Pending, Referring, StoredManifest, Tags};
+use crate::error::Error;
+use crate::route::Name;
+
+#[derive(Debug, Default)]
+struct Repository {
+    links: BTreeSet<Digest>,
+    manifests: BTreeMap<Digest, StoredManifest>,
+    tags: BTreeMap<String, Digest>,
+    referring: BTreeMap<Digest, BTreeMap<Digest, Descriptor>>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    blobs: BTreeMap<Digest, Bytes>,
+    repositories: BTreeMap<Name, Repository>,
+}
+
+/// Everything behind one lock.
+#[derive(Debug, Default, Clone)]
+pub(crate) struct MemoryStore(Arc<Mutex<State>>);
+
+impl MemoryStore {
+    fn state(&self) -> MutexGuard<'_, State> {
+        // Every change below is one insert or remove: a panic cannot leave it half done.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn read<T>(&self, name: &Name, f: impl FnOnce(&Repository) -> T) -> Option<T> {
+        self.state().repositories.get(name).map(f)
+    }
+
+    fn write<T>(&self, name: &Name, f: impl FnOnce(&mut Repository) -> T) -> T {
+        f(self.state().repositories.entry(name.clone()).or_default())
+    }
+}
+
+impl Content for Bytes {
+    fn len(&self) -> u64 {
+        Self::len(self) as u64
+    }
+
+    fn read_at(&self, offset: u64, wanted: usize) -> io::Result<Bytes> {
+        let length = Self::len(self);
+        let start = usize::try_from(offset).unwrap_or(length).min(length);
+        Ok(self.slice(start..start.saturating_add(wanted).min(length)))
+    }
+}
+
+#[derive(Debug)]
+struct PendingBytes {
+    store: MemoryStore,
+    bytes: Vec<u8>,
+}
+
+impl Pending for PendingBytes {
+    fn append(&mut self, piece: &[u8]) -> Result<(), Error> {
+        self.bytes.extend_from_slice(piece);
+        Ok(())
+    }
+
+    fn content(&self) -> Result<Arc<dyn Content>, Error> {
+        Ok(Arc::new(Bytes::copy_from_slice(&self.bytes)))
+    }
+
+    fn commit(self: Box<Self>, digest: &Digest) -> Result<(), Error> {
+        self.store.state().blobs.insert(digest.clone(), self.bytes.into());
+        Ok(())
+    }
+}
+
+impl Blobs for MemoryStore {
+    fn begin(&self, _: &str) -> Result<Box<dyn Pending>, Error> {
+        Ok(Box::new(PendingBytes { store: self.clone(), bytes: Vec::new() }))
+    }
+
+    fn blob(&self, digest: &Digest) -> Result<Option<Arc<dyn Content>>, Error> {
+        Ok(self.state().blobs.get(digest).cloned().map(|bytes| Arc::new(bytes) as Arc<dyn Content>))
+    }
+}
+
+impl Links for MemoryStore {
+    fn linked(&self, name: &Name, digest: &Digest) -> Result<bool, Error> {
+        Ok(self.read(name, |r| r.links.contains(digest)).unwrap_or(false))
+    }
+
+    fn link(&self, name: &Name, digest: &Digest) -> Result<(), Error> {
+        self.write(name, |r| r.links.insert(digest.clone()));
+        Ok(())
+    }
+
+    fn unlink(&self, name: &Name, digest: &Digest) -> Result<bool, Error> {
+        Ok(self.write(name, |r| r.links.remove(digest)))
+    }
+
+    fn settle(&self, _: &Name) -> Result<(), Error> {
+        Ok(())
+    }
+}
+
+impl Manifests for MemoryStore {
+    fn manifest(&self, name: &Name, digest: &Digest) -> Result<Option<StoredManifest>, Error> {
+        Ok(self.read(name, |r| r.manifests.get(digest).cloned()).flatten())
+    }
+
+    fn has_manifest(&self, name: &Name, digest: &Digest) -> Result<bool, Error> {
+        Ok(self.read(name, |r| r.manifests.contains_key(digest)).unwrap_or(false))
+    }
+
+    fn write_manifest(&self, name: &Name, digest: &Digest, manifest: &StoredManifest) -> Result<(), Error> {
+        self.write(name, |r| r.manifests.insert(digest.clone(), manifest.clone()));
+        Ok(())
+    }
+
+    fn remove_manifest(&self, name: &Name, digest: &Digest) -> Result<bool, Error> {
+        Ok(self.write(name, |r| r.manifests.remove(digest)).is_some())
+    }
+}
+
+impl Tags for MemoryStore {
+    fn target(&self, name: &Name, tag: &Tag) -> Result<Option<Digest>, Error> {
+        Ok(self.read(name, |r| r.tags.get(tag.as_str()).cloned()).flatten())
+    }
+
+    fn point(&self, name: &Name, tag: &Tag, digest: &Digest) -> Result<(), Error> {
+        self.write(name, |r| r.tags.insert(tag.as_str().to_owned(), digest.clone()));
+        Ok(())
+    }
+
+    fn remove_tag(&self, name: &Name, tag: &Tag) -> Result<bool, Error> {
+        Ok(self.write(name, |r| r.tags.remove(tag.as_str())).is_some())
+    }
+
+    fn tag_names(&self, name: &Name) -> Result<Option<Vec<String>>, Error> {
+        Ok(self.read(name, |r| r.tags.keys().cloned().collect()))
+    }
+}
+
+impl Referring for MemoryStore {
+    fn referring(&self, name: &Name, subject: &Digest) -> Result<Vec<Descriptor>, Error> {
+        let list = |r: &Repository| r.referring.get(subject).map(|l| l.values().cloned().collect());
+        Ok(self.read(name, list).flatten().unwrap_or_default())
+    }
+
+    fn add_referring(&self, name: &Name, subject: &Digest, referrer: &Descriptor) -> Result<(), Error> {
+        self.write(name, |r| {
+            r.referring.entry(subject.clone()).or_default().insert(referrer.digest.clone(), referrer.clone())
+        });
+        Ok(())
+    }
+
+    fn remove_referring(&self, name: &Name, subject: &Digest, referrer: &Digest) -> Result<(), Error> {
+        self.write(name, |r| r.referring.get_mut(subject).and_then(|list| list.remove(referrer)));
+        Ok(())
+    }
+}

@@ -1,0 +1,181 @@
+//! Uploads in progress. They live in this process: a restart forgets them, and clients start again.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use schleuse_model::digest::{Algorithm, to_hex};
+use schleuse_model::{Digest, Hasher};
+use tokio::time::Instant;
+
+use crate::error::Error;
+use crate::limits::Limits;
+use crate::problem::Problem;
+use crate::route::Name;
+use crate::store::{Content, Pending, Store};
+
+/// One upload: what has arrived, hashed as it came.
+#[derive(Debug)]
+pub(crate) struct Session {
+    id: String,
+    name: Name,
+    pending: Box<dyn Pending>,
+    hasher: Hasher,
+    algorithm: Algorithm,
+    size: u64,
+}
+
+impl Session {
+    pub(crate) fn id(&self) -> &str {
+        &self.id
+    }
+
+    /// Bytes received.
+    pub(crate) const fn size(&self) -> u64 {
+        self.size
+    }
+
+    pub(crate) fn append(&mut self, piece: &[u8], limit: u64) -> Result<(), Problem> {
+        let size = self.size.saturating_add(piece.len() as u64);
+        if size > limit {
+            return Err(Problem::too_large(limit));
+        }
+        self.pending.append(piece)?;
+        self.hasher.update(piece);
+        self.size = size;
+        Ok(())
+    }
+
+    /// Verifies what arrived against `expected` and makes it a blob of the repository. Durable when it returns.
+    pub(crate) fn finish(self, store: &dyn Store, expected: &Digest) -> Result<(), Problem> {
+        let actual = if expected.algorithm() == self.algorithm {
+            self.hasher.finish()
+        } else {
+            rehash(&*self.pending.content()?, expected.algorithm())?
+        };
+        if actual != *expected {
+            return Err(Problem::wrong_digest(expected, &actual));
+        }
+        self.pending.commit(expected)?;
+        Ok(store.link(&self.name, expected)?)
+    }
+}
+
+/// The client named its algorithm only at the end, and it was not the one we hashed with.
+fn rehash(content: &dyn Content, algorithm: Algorithm) -> Result<Digest, Problem> {
+    let mut hasher = Hasher::new(algorithm);
+    let mut offset = 0;
+    while offset < content.len() {
+        let piece = content.read_at(offset, 1 << 20).map_err(Error::storage("read", "an upload".as_ref()))?;
+        if piece.is_empty() {
+            return Err(Problem::ended());
+        }
+        hasher.update(&piece);
+        offset += piece.len() as u64;
+    }
+    Ok(hasher.finish())
+}
+
+#[derive(Debug)]
+enum Slot {
+    Idle {
+        session: Session,
+        since: Instant,
+    },
+    /// A request has it.
+    Busy,
+}
+
+/// All uploads in progress.
+#[derive(Debug, Default)]
+pub(crate) struct Uploads(Mutex<HashMap<String, Slot>>);
+
+impl Uploads {
+    fn slots(&self) -> MutexGuard<'_, HashMap<String, Slot>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Starts one. `algorithm`: what its digest will be of, as far as known.
+    pub(crate) fn begin(
+        self: &Arc<Self>,
+        store: &dyn Store,
+        name: &Name,
+        algorithm: Algorithm,
+        limits: &Limits,
+        now: Instant,
+    ) -> Result<Checkout, Problem> {
+        let id = random_id()?;
+        let mut forgotten = Vec::new();
+        {
+            let mut slots = self.slots();
+            let old = |slot: &mut Slot| matches!(slot, Slot::Idle { since, .. } if now.duration_since(*since) > limits.upload_idle);
+            forgotten.extend(slots.extract_if(|_, slot| old(slot)));
+            if slots.len() >= limits.uploads {
+                return Err(Problem::too_many_uploads());
+            }
+            slots.insert(id.clone(), Slot::Busy);
+        }
+        drop(forgotten);
+        let mut checkout = Checkout { uploads: self.clone(), id: id.clone(), session: None };
+        let pending = store.begin(&id)?;
+        let hasher = Hasher::new(algorithm);
+        checkout.session = Some(Session { id, name: name.clone(), pending, hasher, algorithm, size: 0 });
+        Ok(checkout)
+    }
+
+    /// Takes one for the duration of a request.
+    pub(crate) fn check_out(self: &Arc<Self>, name: &Name, id: &str) -> Result<Checkout, Problem> {
+        let mut slots = self.slots();
+        let slot = slots.get_mut(id).ok_or_else(Problem::upload_unknown)?;
+        match slot {
+            Slot::Busy => return Err(Problem::upload_busy()),
+            Slot::Idle { session, .. } if session.name != *name => return Err(Problem::upload_unknown()),
+            Slot::Idle { .. } => {}
+        }
+        match std::mem::replace(slot, Slot::Busy) {
+            Slot::Idle { session, .. } => {
+                Ok(Checkout { uploads: self.clone(), id: id.to_owned(), session: Some(session) })
+            }
+            Slot::Busy => Err(Problem::upload_busy()),
+        }
+    }
+}
+
+/// An upload in the hands of one request. Goes back when dropped, unless it was taken.
+#[derive(Debug)]
+pub(crate) struct Checkout {
+    uploads: Arc<Uploads>,
+    id: String,
+    session: Option<Session>,
+}
+
+impl Checkout {
+    pub(crate) fn session(&mut self) -> Result<&mut Session, Problem> {
+        self.session.as_mut().ok_or_else(Problem::ended)
+    }
+
+    /// The upload for good: it is finished, or cancelled.
+    pub(crate) fn take(mut self) -> Result<Session, Problem> {
+        self.session.take().ok_or_else(Problem::ended)
+    }
+}
+
+impl Drop for Checkout {
+    fn drop(&mut self) {
+        let mut slots = self.uploads.slots();
+        match self.session.take() {
+            Some(session) => {
+                slots.insert(std::mem::take(&mut self.id), Slot::Idle { session, since: Instant::now() });
+            }
+            None => {
+                slots.remove(&self.id);
+            }
+        }
+    }
+}
+
+/// 128 random bits: who does not know an upload's id cannot write to it.
+fn random_id() -> Result<String, Error> {
+    let mut bytes = [0; 16];
+    getrandom::getrandom(&mut bytes).map_err(|_| Error::NoEntropy)?;
+    Ok(to_hex(&bytes))
+}
