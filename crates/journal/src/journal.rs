@@ -192,9 +192,15 @@ impl Journal {
         {
             let tag = entry_tag(&self.names.journal, &self.environment, before.entry().sequence)?;
             let tagged = self.pull.resolve(&tag).await.map_err(self.registry())?;
-            if tagged.as_ref().map(|pinned| pinned.digest()) != Some(before.digest()) {
-                let registry = tagged.map_or_else(|| "nothing".to_owned(), |pinned| pinned.digest().to_string());
-                return Err(self.untrusted(before.entry().sequence, Fault::Fork { registry }));
+            let fault = match tagged {
+                None => Some(Fault::Gap),
+                Some(other) if other.digest() != before.digest() => {
+                    Some(Fault::Fork { registry: other.digest().to_string() })
+                }
+                Some(_) => None,
+            };
+            if let Some(fault) = fault {
+                return Err(self.untrusted(before.entry().sequence, fault));
             }
             entries.push(before);
         }

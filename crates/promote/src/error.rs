@@ -1,6 +1,6 @@
 //! Why no outcome was reached.
 
-use schleuse_model::{EnvironmentName, Exit, Explain, ReferenceError, Release};
+use schleuse_model::{EnvironmentName, Exit, Explain, ReferenceError, Release, Repository};
 
 /// Why no outcome was reached.
 #[derive(Debug, thiserror::Error)]
@@ -38,6 +38,20 @@ pub enum Error {
     NoSuchImage {
         /// What was asked for.
         image: String,
+    },
+    /// The image is another repository's.
+    #[error("{image} is not an image of {expected}")]
+    OtherRepository {
+        /// What was asked for.
+        image: String,
+        /// The configured repository.
+        expected: Repository,
+    },
+    /// Several releases start with these digits.
+    #[error("several known releases start with `{digits}`")]
+    AmbiguousDigits {
+        /// The digits.
+        digits: String,
     },
     /// Another promotion was faster.
     #[error("another promotion into {environment} was faster (entry #{sequence}), and this plan no longer holds")]
@@ -112,7 +126,7 @@ impl Explain for Error {
             Self::UntrustedIntent { .. } => Exit::Untrusted,
             Self::NothingThere { .. } | Self::NoWayBack { .. } => Exit::Blocked,
             Self::NoSuchImage { .. } | Self::Unfinished { .. } => Exit::Error,
-            Self::Reference(_) => Exit::Usage,
+            Self::Reference(_) | Self::OtherRepository { .. } | Self::AmbiguousDigits { .. } => Exit::Usage,
         }
     }
 
@@ -128,6 +142,10 @@ impl Explain for Error {
                 "or name the image".to_owned(),
             ],
             Self::NoSuchImage { .. } => vec!["build and push it first: `schleuse build`".to_owned()],
+            Self::OtherRepository { .. } => {
+                vec!["releases move by digest within `image` of schleuse.toml; copy the image there first".to_owned()]
+            }
+            Self::AmbiguousDigits { .. } => vec!["write more digits".to_owned()],
             Self::LostRace { environment, .. } => vec![
                 "look at what won: `schleuse status`".to_owned(),
                 format!("then, if it is still wanted: `schleuse promote {environment}`"),

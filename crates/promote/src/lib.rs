@@ -21,6 +21,7 @@ pub mod promotion;
 pub mod resume;
 pub mod rollback;
 pub mod rollout;
+pub mod views;
 pub mod world;
 
 pub use error::Error;

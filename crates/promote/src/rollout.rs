@@ -220,7 +220,12 @@ impl RolloutMachine {
                 let good = sample.is_good();
                 self.good = self.good.saturating_add(u32::from(good));
                 analysis.observe(sample);
-                if good && !self.switched { At::Switch(analysis) } else { At::Watch(analysis) }
+                match (good, self.switched) {
+                    (true, false) => At::Switch(analysis),
+                    // A way back is short: it was proven here before, and it answers behind the switch.
+                    (true, true) if self.rollback => At::RecordHealthy,
+                    _ => At::Watch(analysis),
+                }
             }
             (At::Watch(mut analysis), Fact::Exited { at, how }) => {
                 analysis.process_exited(at, &how);

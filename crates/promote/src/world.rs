@@ -110,6 +110,19 @@ impl World {
         });
     }
 
+    /// [`World::refresh_cache`] before a rollout: the tag says what is being rolled out. A tag that cannot be moved now is moved
+    /// at the end, so a registry that fails in between stops nothing that is under way.
+    pub(crate) async fn refresh_tag_or_later(
+        &self,
+        environment: &Environment,
+        head: &VerifiedEntry,
+    ) -> Result<(), Error> {
+        match self.refresh_cache(environment, head).await {
+            Err(Error::Registry(error)) if error.is_transient() => Ok(()),
+            other => other,
+        }
+    }
+
     /// Moves the environment's tag to what the journal's head says it runs, and leaves the hint. Only ever called with a
     /// committed entry: tags are the journal's cache, and move after it.
     ///

@@ -1,0 +1,170 @@
+//! Going on after a crash: finishes what a dead run began, and tells the journal what was done without it.
+
+use std::sync::Arc;
+
+use schleuse_deploy::Target;
+use schleuse_journal::{Event, Phase, VerifiedEntry};
+
+use crate::error::Error;
+use crate::intent::Intent;
+use crate::observer::Note;
+use crate::outcome::Outcome;
+use crate::promotion::{at, claim};
+use crate::rollout::{Ending, deadline_from, drive};
+use crate::world::{Environment, World};
+
+/// Finishes whatever is unfinished in `environment`, and re-applies the journal's head to its caches.
+///
+/// # Errors
+/// No outcome was reached.
+pub async fn resume(world: &World, environment: &Environment) -> Result<Outcome, Error> {
+    let _claim = claim(environment).await?;
+    let mut head = environment.journal.head().await?;
+    let Some(target) = &environment.target else {
+        if let Some(head) = &head {
+            world.refresh_cache(environment, head).await?;
+        }
+        return Ok(Outcome::NothingToDo);
+    };
+    if let Some(outcome) = settle_unrecorded(world, environment, target, &mut head).await? {
+        return Ok(outcome);
+    }
+    let Some(head) = head else { return Ok(Outcome::NothingToDo) };
+    if head.entry().state.rollout.is_some() {
+        return take_over(world, environment, target, head).await;
+    }
+    world.refresh_cache(environment, &head).await?;
+    sweep(environment, target, &head).await?;
+    Ok(Outcome::NothingToDo)
+}
+
+/// Whether a way back was taken that the journal may not know of.
+pub(crate) async fn has_unrecorded(
+    _: &World,
+    environment: &Environment,
+    target: &Arc<dyn Target>,
+) -> Result<bool, Error> {
+    Ok(target.read_intent().await.map_err(|source| at(environment, source))?.is_some())
+}
+
+/// Finishes and records a way back that was begun while the journal could not be told. `head` is renewed.
+pub(crate) async fn settle_unrecorded(
+    world: &World,
+    environment: &Environment,
+    target: &Arc<dyn Target>,
+    head: &mut Option<VerifiedEntry>,
+) -> Result<Option<Outcome>, Error> {
+    let Some(bytes) = target.read_intent().await.map_err(|source| at(environment, source))? else { return Ok(None) };
+    let image = &environment.journal.names().image;
+    let intent = Intent::open(&bytes, &world.trust, image, environment.name())?;
+    let Some(newest) = head.clone() else {
+        return Err(Error::UntrustedIntent {
+            environment: environment.name().clone(),
+            why: "it leaves a release of an environment that has no journal".to_owned(),
+        });
+    };
+    let outcome = if intent.asked_for {
+        Some(record_asked_for(world, environment, target, &newest, &intent).await?)
+    } else if of_unfinished_rollout(&newest, &intent) {
+        let newest = own(world, environment, newest).await?;
+        Some(finish(world, environment, target, newest, Some(intent)).await?)
+    } else {
+        // The journal has it already; the run died between telling it and dropping the note.
+        None
+    };
+    if !matches!(outcome, Some(Outcome::RolledBack { unrecorded: true, .. } | Outcome::RollbackFailed { unrecorded: true, .. })) {
+        target.clear_intent().await.map_err(|source| at(environment, source))?;
+    }
+    *head = environment.journal.head().await?;
+    Ok(outcome)
+}
+
+fn of_unfinished_rollout(head: &VerifiedEntry, intent: &Intent) -> bool {
+    let state = &head.entry().state;
+    let leaves = state.current.as_ref().is_some_and(|current| current.release.digest == intent.leaves.digest);
+    let started = state.rollout.as_ref().is_some_and(|rollout| rollout.phase != Phase::Admitted && !rollout.rollback);
+    leaves && started
+}
+
+/// A person went back while the registry was down: the target did it, the journal learns of it now.
+async fn record_asked_for(
+    world: &World,
+    environment: &Environment,
+    target: &Arc<dyn Target>,
+    head: &VerifiedEntry,
+    intent: &Intent,
+) -> Result<Outcome, Error> {
+    let still_left =
+        head.entry().state.current.as_ref().is_some_and(|current| current.release.digest == intent.leaves.digest);
+    if let (true, Some(release)) = (still_left, &intent.returns_to) {
+        let standing = target.standing().await.map_err(|source| at(environment, source))?;
+        if let Some(receipt) = &standing.receipt {
+            target.restore(receipt).await.map_err(|source| at(environment, source))?;
+        }
+        let event = Event::Rollback { reason: Some(intent.reason.clone()), rollout: false };
+        let entry = world.append(environment, head, world.draft(event, release)).await?;
+        world.refresh_cache(environment, &entry).await?;
+    }
+    Ok(Outcome::WentBack)
+}
+
+/// Takes an unfinished rollout over and drives it to its end.
+pub(crate) async fn take_over(
+    world: &World,
+    environment: &Environment,
+    target: &Arc<dyn Target>,
+    head: VerifiedEntry,
+) -> Result<Outcome, Error> {
+    let head = own(world, environment, head).await?;
+    finish(world, environment, target, head, None).await
+}
+
+/// Makes this run the one that has the rollout: an entry of its own, so that a run that wakes up again is fenced off.
+async fn own(world: &World, environment: &Environment, head: VerifiedEntry) -> Result<VerifiedEntry, Error> {
+    let state = &head.entry().state;
+    let (Some(rollout), Some(current)) = (&state.rollout, &state.current) else { return Ok(head) };
+    if rollout.run == world.run {
+        return Ok(head);
+    }
+    world.observer.note(Note::TakingOver { from: rollout.run.as_str().chars().take(8).collect() });
+    let deadline = deadline_from(environment, world.clock.now());
+    let event = Event::TakenOver { from: rollout.run.clone(), deadline };
+    let draft = world.draft(event, &current.release);
+    world.append(environment, &head, draft).await
+}
+
+/// Drives the rollout of `head` to its end, then moves the tag to where the journal stands.
+pub(crate) async fn finish(
+    world: &World,
+    environment: &Environment,
+    target: &Arc<dyn Target>,
+    head: VerifiedEntry,
+    intent: Option<Intent>,
+) -> Result<Outcome, Error> {
+    world.refresh_tag_or_later(environment, &head).await?;
+    let rollback = head.entry().state.rollout.as_ref().is_some_and(|rollout| rollout.rollback);
+    let driven = drive(world, environment, target, head, intent).await?;
+    if !driven.unrecorded {
+        world.refresh_cache(environment, &driven.head).await?;
+    }
+    let unrecorded = driven.unrecorded;
+    Ok(match driven.ending {
+        Ending::Healthy if rollback => Outcome::WentBack,
+        Ending::Healthy => Outcome::Promoted,
+        Ending::Held(reason) => Outcome::Held { reason },
+        Ending::RolledBack(reason) => Outcome::RolledBack { reason, unrecorded },
+        Ending::Failed(reason) => Outcome::RollbackFailed { reason, unrecorded },
+        Ending::Aborted(reason) => Outcome::Aborted { reason },
+    })
+}
+
+/// Drops an old instance that a run left standing when it died after its verdict.
+pub(crate) async fn sweep(environment: &Environment, target: &Arc<dyn Target>, head: &VerifiedEntry) -> Result<(), Error> {
+    let standing = target.standing().await.map_err(|source| at(environment, source))?;
+    let Some(receipt) = standing.receipt.filter(|_| standing.unsettled) else { return Ok(()) };
+    let judged = head.entry().state.current.as_ref();
+    if judged.is_some_and(|current| current.is_healthy() && current.release.digest == *receipt.image().digest()) {
+        target.settle(&receipt).await.map_err(|source| at(environment, source))?;
+    }
+    Ok(())
+}

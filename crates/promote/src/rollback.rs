@@ -1,0 +1,150 @@
+//! Going back because a person says so. Shorter than the way forward: no soak, no freeze, no approval, and it works with the
+//! registry down (DESIGN, law 6).
+
+use schleuse_deploy::Standing;
+use schleuse_journal::{Appended, Event, State, VerifiedEntry};
+use schleuse_model::{Explain as _, Exit, Release};
+
+use crate::error::Error;
+use crate::intent::Intent;
+use crate::observer::Note;
+use crate::outcome::Outcome;
+use crate::promotion::{at, claim};
+use crate::resume::{finish, settle_unrecorded};
+use crate::world::{Environment, World};
+
+/// How often a lost race is tried again: going back matters more than who was first.
+const TRIES: u32 = 5;
+
+/// What is asked for.
+#[derive(Clone, Debug, Default)]
+pub struct RollbackRequest {
+    /// To which release: the first digits of its digest; none: the newest with a healthy verdict before the current one.
+    pub to: Option<String>,
+    /// Why, in the person's words.
+    pub reason: Option<String>,
+}
+
+/// What a rollback would do.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct WayBack {
+    /// What runs now.
+    pub leaves: Option<Release>,
+    /// What would run.
+    pub returns_to: Release,
+}
+
+/// Says where a rollback would go. `None`: there is nowhere to go back to, as far as the journal says.
+///
+/// # Errors
+/// The journal gives no answer or is not trusted.
+pub async fn way_back(environment: &Environment, request: &RollbackRequest) -> Result<Option<WayBack>, Error> {
+    let Some(head) = environment.journal.head().await? else { return Ok(None) };
+    let state = &head.entry().state;
+    let leaves = state.current.as_ref().map(|placed| placed.release.clone());
+    Ok(choose(state, request).map(|returns_to| WayBack { leaves, returns_to }))
+}
+
+/// Goes back.
+///
+/// # Errors
+/// No outcome was reached; nothing was changed, unless an entry says so.
+pub async fn rollback(world: &World, environment: &Environment, request: &RollbackRequest) -> Result<Outcome, Error> {
+    let _claim = claim(environment).await?;
+    let mut head = match environment.journal.head().await {
+        Ok(Some(head)) => Some(head),
+        Ok(None) => return Err(Error::NoWayBack { environment: environment.name().clone() }),
+        // No answer, or one that is not trusted: the target's own receipt is enough to go back by.
+        Err(error) => return without_journal(world, environment, request, error.into()).await,
+    };
+    if let Some(target) = &environment.target {
+        settle_unrecorded(world, environment, target, &mut head).await?;
+    }
+    let mut tries = 0;
+    let head = loop {
+        let Some(newest) = head.take() else { return Err(Error::NoWayBack { environment: environment.name().clone() }) };
+        let release = choose(&newest.entry().state, request)
+            .ok_or_else(|| Error::NoWayBack { environment: environment.name().clone() })?;
+        match append(world, environment, &newest, &release, request).await? {
+            Appended::Won(entry) => break *entry,
+            Appended::Lost(_) if tries < TRIES => {
+                tries += 1;
+                head = environment.journal.head().await?;
+            }
+            Appended::Lost(winner) => {
+                let sequence = winner.entry().sequence;
+                return Err(Error::LostRace { environment: environment.name().clone(), sequence });
+            }
+        }
+    };
+    world.journaled(environment, &head);
+    match &environment.target {
+        Some(target) => finish(world, environment, target, head, None).await,
+        None => {
+            world.refresh_cache(environment, &head).await?;
+            Ok(Outcome::WentBack)
+        }
+    }
+}
+
+async fn append(
+    world: &World,
+    environment: &Environment,
+    head: &VerifiedEntry,
+    release: &Release,
+    request: &RollbackRequest,
+) -> Result<Appended, Error> {
+    let event = Event::Rollback { reason: request.reason.clone(), rollout: environment.target.is_some() };
+    let draft = world.draft(event, release);
+    let now = world.clock.now();
+    Ok(environment.journal.append(Some(head), draft, world.signer.as_ref(), now).await?)
+}
+
+/// The release asked for, or the newest proven one that is not running.
+fn choose(state: &State, request: &RollbackRequest) -> Option<Release> {
+    let Some(digits) = &request.to else { return state.way_back().map(|placed| placed.release.clone()) };
+    let digits = digits.strip_prefix("sha256:").unwrap_or(digits);
+    let current = state.current.as_ref().map(|placed| &placed.release.digest);
+    let proven = state.good.iter().rev().map(|placed| &placed.release);
+    let mut matching = proven.filter(|release| release.digest.hex().starts_with(digits) && Some(&release.digest) != current);
+    matching.next().cloned()
+}
+
+/// The registry is down, or its journal cannot be believed: back to the instance that the target has kept, with a signed intent
+/// that `resume` tells the journal later.
+async fn without_journal(
+    world: &World,
+    environment: &Environment,
+    request: &RollbackRequest,
+    error: Error,
+) -> Result<Outcome, Error> {
+    let Some(target) = &environment.target else { return Err(error) };
+    if error.exit() == Exit::Usage {
+        return Err(error);
+    }
+    let Standing { receipt: Some(receipt), .. } =
+        target.standing().await.map_err(|source| at(environment, source))?
+    else {
+        return Err(error);
+    };
+    let Some(returns_to) = receipt.previous_release().cloned() else {
+        return Err(Error::NoWayBack { environment: environment.name().clone() });
+    };
+    let intent = Intent {
+        image: environment.journal.names().image.clone(),
+        environment: environment.name().clone(),
+        leaves: receipt.release().clone(),
+        returns_to: Some(returns_to),
+        asked_for: true,
+        reason: request.reason.clone().unwrap_or_else(|| "asked for while the registry gave no answer".to_owned()),
+        seen: receipt.sequence(),
+        run: world.run.clone(),
+        actor: world.actor.clone(),
+        at: world.clock.now(),
+    };
+    let bytes = intent.seal(world.signer.as_ref())?;
+    target.write_intent(&bytes).await.map_err(|source| at(environment, source))?;
+    target.restore(&receipt).await.map_err(|source| at(environment, source))?;
+    world.observer.note(Note::Unrecorded { why: error.to_string() });
+    Ok(Outcome::WentBack)
+}
