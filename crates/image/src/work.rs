@@ -1,5 +1,6 @@
 //! Files in a work folder: written under a passing name, checked, and only then given their own.
 
+use std::fs::File;
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -14,11 +15,20 @@ use tokio::io::AsyncWriteExt as _;
 pub(crate) struct Passing(Option<PathBuf>);
 
 impl Passing {
-    /// A name in `folder` that no other call of this process uses, and no other process either while both live.
-    pub(crate) fn in_folder(folder: &Path) -> Self {
+    /// A new file in `folder`. Made at once and not by a task of the runtime: one that was given up could make it after we
+    /// deleted it.
+    pub(crate) fn create(folder: &Path) -> io::Result<(Self, File)> {
         static NEXT: AtomicU64 = AtomicU64::new(0);
-        let number = NEXT.fetch_add(1, Ordering::Relaxed);
-        Self(Some(folder.join(format!(".{}-{number}.tmp", std::process::id()))))
+        loop {
+            let number = NEXT.fetch_add(1, Ordering::Relaxed);
+            let path = folder.join(format!(".{}-{number}.tmp", std::process::id()));
+            match File::options().write(true).create_new(true).open(&path) {
+                Ok(file) => return Ok((Self(Some(path)), file)),
+                // Left by a crashed process that had our number.
+                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+                Err(error) => return Err(error),
+            }
+        }
     }
 
     pub(crate) fn path(&self) -> &Path {
@@ -36,7 +46,7 @@ impl Passing {
 impl Drop for Passing {
     fn drop(&mut self) {
         if let Some(path) = &self.0 {
-            // It may never have been created; and there is nobody to tell.
+            // There is nobody to tell.
             let _ = std::fs::remove_file(path);
         }
     }
@@ -45,8 +55,7 @@ impl Drop for Passing {
 /// Writes `bytes` to `path` so that a reader, or a reader after a crash, sees the old content or the new, nothing between.
 pub(crate) fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let folder = path.parent().unwrap_or(Path::new("."));
-    let passing = Passing::in_folder(folder);
-    let mut file = std::fs::OpenOptions::new().write(true).create_new(true).open(passing.path())?;
+    let (passing, mut file) = Passing::create(folder)?;
     file.write_all(bytes)?;
     file.sync_all()?;
     passing.keep_as(path)?;
@@ -55,14 +64,14 @@ pub(crate) fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
 
 /// Makes renames in `folder` survive a power cut.
 pub(crate) fn sync_folder(folder: &Path) -> io::Result<()> {
-    std::fs::File::open(folder)?.sync_all()
+    File::open(folder)?.sync_all()
 }
 
 /// Streams a blob into a file in `folder`. The file that comes back has exactly the size and digest of `blob`, whoever sent it.
 pub(crate) async fn spool(mut stream: BodyStream, blob: &Descriptor, folder: &Path) -> Result<Passing, Error> {
-    let passing = Passing::in_folder(folder);
-    let failed = |source| Error::Store { what: passing.path().display().to_string(), source };
-    let mut file = tokio::fs::File::create_new(passing.path()).await.map_err(failed)?;
+    let failed = |source| Error::Store { what: folder.display().to_string(), source };
+    let (passing, file) = Passing::create(folder).map_err(failed)?;
+    let mut file = tokio::fs::File::from_std(file);
     let mut hasher = Hasher::new(blob.digest.algorithm());
     let mut size = 0_u64;
     while let Some(piece) = stream.next().await {

@@ -25,9 +25,8 @@ type Tar = tar::Builder<Hashing<GzEncoder<Hashing<BufWriter<File>>>>>;
 
 /// Writes `entries` as a layer into `folder`.
 pub(super) fn write(entries: &Entries, mtime: u64, folder: &Path) -> Result<NewLayer, BuildError> {
-    let passing = Passing::in_folder(folder);
-    let failed = |source| BuildError::Write { path: passing.path().to_owned(), source };
-    let file = std::fs::OpenOptions::new().write(true).create_new(true).open(passing.path()).map_err(failed)?;
+    let failed = |source| BuildError::Write { path: folder.to_owned(), source };
+    let (passing, file) = Passing::create(folder).map_err(failed)?;
     // No name and no time in the gzip header.
     let gzip = GzBuilder::new()
         .operating_system(GZIP_OS_UNKNOWN)
@@ -162,5 +161,38 @@ impl<W: Write> Write for Hashing<W> {
 
     fn flush(&mut self) -> io::Result<()> {
         self.inner.flush()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// How a file's content is cut into writes is the standard library's affair and may change with it; digests must not.
+    #[test]
+    fn the_compressed_bytes_do_not_depend_on_the_size_of_writes() {
+        let content: Vec<u8> = (0..200_000_u32).map(|n| (n.wrapping_mul(n) >> 7) as u8 & 31).collect();
+        let compress = |pieces: usize| {
+            let mut gzip = GzBuilder::new().write(Vec::new(), Compression::new(GZIP_LEVEL));
+            content.chunks(pieces).for_each(|piece| gzip.write_all(piece).unwrap());
+            gzip.finish().unwrap()
+        };
+        let whole = compress(content.len());
+        for pieces in [1, 7, 512, 8192, 65_537] {
+            assert!(compress(pieces) == whole, "writes of {pieces} bytes compress differently");
+        }
+    }
+
+    #[test]
+    fn a_file_that_grows_or_shrinks_is_noticed() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("f");
+        std::fs::write(&path, b"1234567").unwrap();
+        for (promised, good) in [(7, true), (6, false), (8, false), (0, false)] {
+            let file = File::open(&path).unwrap();
+            let mut content = Exactly { file, left: promised, state: State::Fine };
+            assert_eq!(io::copy(&mut content, &mut io::sink()).is_ok(), good, "{promised}");
+            assert_eq!(matches!(content.state, State::Fine), good, "{promised}");
+        }
     }
 }

@@ -91,8 +91,7 @@ fn store(from: &mut dyn io::Read, blob: &Descriptor, path: &Path) -> Result<(), 
     let failed = |source| Error::Store { what: what(), source };
     let folder = path.parent().unwrap_or(Path::new("."));
     std::fs::create_dir_all(folder).map_err(failed)?;
-    let passing = Passing::in_folder(folder);
-    let mut file = std::fs::OpenOptions::new().write(true).create_new(true).open(passing.path()).map_err(failed)?;
+    let (passing, mut file) = Passing::create(folder).map_err(failed)?;
     let mut hasher = Hasher::new(blob.digest.algorithm());
     let mut piece = vec![0; 128 << 10];
     let mut left = from.take(blob.size.saturating_add(1));
