@@ -235,7 +235,15 @@ impl Journal {
         writer.push.push_blob(&self.names.journal, &sealed.layer, body).await.map_err(self.registry())?;
         match point.create_once(&self.environment, entry.sequence, &sealed.manifest).await? {
             Committed::Won => Ok(Appended::Won(Box::new(verified))),
-            Committed::Lost => Ok(Appended::Lost(Box::new(self.entry_at(entry.sequence).await?))),
+            Committed::Lost => Ok(Appended::Lost(Box::new(self.winner(entry.sequence).await?))),
+        }
+    }
+
+    /// Who took `sequence`. By way of the head: a winner by git ref may not have moved its tag yet.
+    async fn winner(&self, sequence: u64) -> Result<VerifiedEntry, Error> {
+        match self.head().await? {
+            Some(head) if head.entry().sequence == sequence => Ok(head),
+            _ => self.entry_at(sequence).await,
         }
     }
 
