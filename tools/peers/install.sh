@@ -1,0 +1,173 @@
+#!/bin/sh
+# Installs the programs that the interoperability tests run against, in pinned versions:
+#
+#   cosign 2.5.0, cosign 3.1.1   what others verify our signatures with, and sign with
+#   docker-registry 2.8          a registry without referrers API and without create-once tags
+#   skopeo                       what the benchmark compares re-tagging with
+#
+# Into ${XDG_CACHE_HOME:-$HOME/.cache}/schleuse/peers/bin; only skopeo is installed into the system (it needs its libraries).
+# Prints that folder on stdout, and what it does on stderr, before it does it. Quick when all is there; run it as often as you like.
+#
+# Sources, in this order: the Debian archive that this machine's apt uses (apt checks the archive's signature; the packages we
+# know are compared with the SHA-256 below as well); the Go module proxy (checked by Go's checksum database; takes minutes and 3 GB of disk meanwhile).
+# These are test peers on the loopback interface. Do not use them for anything else: newer cosign versions fix security bugs.
+set -eu
+
+COSIGN_2=2.5.0
+COSIGN_3=3.1.1
+REGISTRY=2.8
+
+# name_version_architecture sha256
+KNOWN='
+cosign_2.5.0-2+b5_amd64 3b6eadd27f3c4c00bfa7eab5c2397a6a15a763630c7a1d40d06ff60d24799eef
+cosign_3.1.1-2_amd64 d8622ebffce1d69197288fc030ff06a4c247af5507107f85c5a878870b686b23
+'
+
+peers="${XDG_CACHE_HOME:-$HOME/.cache}/schleuse/peers"
+bin="$peers/bin"
+
+say() { printf 'peers: %s\n' "$*" >&2; }
+die() {
+    printf 'peers: error: %s\n' "$1" >&2
+    shift
+    for hint in "$@"; do printf '  hint: %s\n' "$hint" >&2; done
+    exit 1
+}
+have() { command -v "$1" >/dev/null 2>&1; }
+
+# Whether $1 is there in the version $2: Debian's cosign calls itself "devel", so the version stands in a file beside it.
+installed() { [ -x "$bin/$1" ] && [ "$(cat "$bin/.$1.version" 2>/dev/null)" = "$2" ]; }
+
+# Puts the program $3 there as $1, version $2: whole or not at all.
+keep() {
+    cp "$3" "$bin/.$1.new"
+    chmod 755 "$bin/.$1.new"
+    mv "$bin/.$1.new" "$bin/$1"
+    printf '%s\n' "$2" >"$bin/.$1.version"
+}
+
+# The address of the Debian archive that this machine's apt uses: from apt's own lists, or on a fresh machine, which has none
+# yet, from its sources.
+debian_archive() {
+    {
+        apt-get indextargets --format '$(LABEL) $(COMPONENT) $(REPO_URI)' 'Identifier: Packages' 2>/dev/null |
+            sed -n 's/^Debian main //p'
+        cat /etc/apt/sources.list.d/*.sources 2>/dev/null | sed -n 's/^URIs: *//p'
+        cat /etc/apt/sources.list /etc/apt/sources.list.d/*.list 2>/dev/null | sed -n 's/^deb  *\(\[[^]]*\]  *\)\{0,1\}//p'
+    } | grep -o '^https\{0,1\}://[^ ]*/debian/\{0,1\}\( \|$\)' | head -n 1
+}
+
+# Writes a sources list with the suites $1 of that archive. Fails if this machine uses none, or has not the archive's keys.
+debian_sources() {
+    keys=/usr/share/keyrings/debian-archive-keyring.gpg
+    have apt-get && have dpkg && [ -r "$keys" ] || return 1
+    archive=$(debian_archive)
+    [ -n "$archive" ] || return 1
+    for suite in $1; do
+        printf 'deb [signed-by=%s] %s %s main\n' "$keys" "$archive" "$suite"
+    done >"$work/sources.list"
+}
+
+# apt with lists and caches of our own: the system's stay as they are, and no root is needed.
+own_apt() {
+    tool=$1
+    shift
+    "$tool" -q -o Dir::Etc::sourcelist="$work/sources.list" -o Dir::Etc::sourceparts=- -o Dir::State::lists="$work/lists" \
+        -o Dir::Cache="$work/cache" -o Acquire::Languages=none \
+        -o Acquire::IndexTargets::deb::DEP-11::DefaultEnabled=false -o Debug::NoLocking=true "$@"
+}
+
+# Downloads the package $1 in an upstream version that starts with $2 into $work/deb and unpacks it into $work/root.
+fetch_deb() {
+    rm -rf "$work/deb" "$work/root"
+    mkdir -p "$work/deb" "$work/root"
+    version=$($apt_of apt-cache madison "$1" 2>/dev/null | tr -d ' ' |
+        awk -F '|' -v want="$2" 'index($2, want) == 1 { print $2; exit }')
+    [ -n "$version" ] || return 1
+    say "downloading $1 $version from this machine's package archive"
+    (cd "$work/deb" && $apt_of apt-get -o APT::Sandbox::User="$(id -un)" download "$1=$version" >&2) || return 1
+    deb=$(ls "$work"/deb/*.deb)
+    expected=$(printf '%s' "$KNOWN" | awk -v name="$1_${version}_$(dpkg --print-architecture)" '$1 == name { print $2 }')
+    actual=$(sha256sum "$deb" | cut -d ' ' -f 1)
+    if [ -n "$expected" ] && [ "$expected" != "$actual" ]; then
+        die "$1 $version has the SHA-256 $actual, not $expected" "do not use it; find out what your package archive serves"
+    fi
+    dpkg -x "$deb" "$work/root"
+}
+
+go_install() {
+    go=$(command -v go || true)
+    [ -n "$go" ] || { [ -x /usr/local/go/bin/go ] && go=/usr/local/go/bin/go; }
+    [ -n "$go" ] || return 1
+    say "building cosign $2 with $("$go" env GOVERSION); this takes minutes, once"
+    # Caches of its own, removed afterwards: they take 3 GB.
+    GOBIN="$work/gobin" GOCACHE="$work/gocache" GOMODCACHE="$work/gomod" GOFLAGS='-trimpath -modcacherw' GOWORK=off nice -n 10 "$go" install "github.com/sigstore/cosign/v${2%%.*}/cmd/cosign@v$2" >&2 &&
+        keep "$1" "$2" "$work/gobin/cosign"
+}
+
+install_cosign() {
+    installed "$1" "$2" && return
+    if [ ! -f "$work/sources.list" ] && debian_sources 'trixie sid'; then
+        say "reading the package lists of Debian trixie and sid (this machine's own lists are not touched)"
+        own_apt apt-get -o APT::Sandbox::User="$(id -un)" update >"$work/update.log" 2>&1 || say "they cannot be read: $(tail -n 1 "$work/update.log")"
+    fi
+    apt_of=own_apt
+    if [ -f "$work/sources.list" ] && fetch_deb cosign "$2-"; then
+        keep "$1" "$2" "$work/root/usr/bin/cosign"
+    elif ! go_install "$1" "$2"; then
+        die "cosign $2 can be had neither as a Debian package nor by building it" \
+            "install Go 1.24 or newer (https://go.dev/dl/), then run tools/peers/install.sh again" \
+            "or put the program there yourself: $bin/$1, and its version, $2, in $bin/.$1.version"
+    fi
+    "$bin/$1" version >/dev/null 2>&1 || { rm -f "$bin/$1"; die "cosign $2 was installed and does not run"; }
+}
+
+system_apt() { "$@"; }
+
+# The system's lists, read once if they do not know the package.
+system_knows() {
+    [ -n "$(apt-cache madison "$1" 2>/dev/null)" ] && return
+    [ "$(id -u)" = 0 ] || return 1
+    say "reading this machine's package lists: apt-get update"
+    apt-get -q update >&2
+    [ -n "$(apt-cache madison "$1" 2>/dev/null)" ]
+}
+
+# Unpacked, not installed: Debian's package would start a service on port 5000.
+install_registry() {
+    installed docker-registry "$REGISTRY" && return
+    have apt-get || die "docker-registry $REGISTRY is fetched with apt, which this machine lacks" \
+        "put the program there yourself: $bin/docker-registry, and its version, $REGISTRY, in $bin/.docker-registry.version"
+    apt_of=system_apt
+    system_knows docker-registry && fetch_deb docker-registry "$REGISTRY." ||
+        die "this machine's package archive has no docker-registry $REGISTRY" "run \`apt-get update\` as root, then this again"
+    keep docker-registry "$REGISTRY" "$work/root/usr/bin/docker-registry"
+    "$bin/docker-registry" --version >/dev/null 2>&1 || { rm -f "$bin/docker-registry"; die "docker-registry does not run"; }
+}
+
+install_skopeo() {
+    if ! have skopeo; then
+        [ "$(id -u)" = 0 ] && have apt-get || die "skopeo is missing" "install it: apt-get install skopeo (as root)"
+        system_knows skopeo || die "this machine's package archive has no skopeo"
+        say "installing skopeo: apt-get install --no-install-recommends skopeo"
+        DEBIAN_FRONTEND=noninteractive apt-get -q -y install --no-install-recommends skopeo >&2
+    fi
+    ln -sf "$(command -v skopeo)" "$bin/skopeo"
+}
+
+mkdir -p "$bin"
+if have flock; then
+    # Two runs at once: the second waits, and finds everything there.
+    exec 9>"$peers/.lock"
+    flock 9
+fi
+work=$(mktemp -d "$peers/work.XXXXXX")
+trap 'rm -rf "$work"' EXIT
+trap 'exit 130' INT TERM
+mkdir -p "$work/lists/partial" "$work/cache/archives/partial"
+
+install_cosign cosign-2.5 "$COSIGN_2"
+install_cosign cosign-3.1 "$COSIGN_3"
+install_registry
+install_skopeo
+printf '%s\n' "$bin"
