@@ -136,11 +136,11 @@ impl<F: Future<Output = io::Result<()>>> Transfer<'_, F> {
 
     /// What is still in the pipes, at most for [`DRAIN`].
     async fn drain(&mut self) -> io::Result<()> {
-        if !self.done {
-            if let Ok(moved) = timeout(DRAIN, self.moving.as_mut()).await {
-                self.done = true;
-                moved?;
-            }
+        if !self.done
+            && let Ok(moved) = timeout(DRAIN, self.moving.as_mut()).await
+        {
+            self.done = true;
+            moved?;
         }
         Ok(())
     }

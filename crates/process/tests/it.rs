@@ -1,6 +1,6 @@
 //! Real programs: what they leave behind, how they are stopped, what is kept of what they say.
 
-#![allow(missing_docs, reason = "tests")]
+#![allow(missing_docs, clippy::unwrap_used, clippy::panic, reason = "tests")]
 
 mod it {
     pub(crate) mod detach;

@@ -1,7 +1,8 @@
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use schleuse_model::{Exit, Explain};
 use schleuse_process::{Ended, ProcessError, Program};
+use tokio::time::Instant;
 
 use super::support::{alive, eventually, pid_in, sh};
 
