@@ -110,7 +110,7 @@ impl Query {
     /// A digest parameter, if it is given.
     pub(crate) fn digest(&self, key: &str) -> Result<Option<Digest>, Problem> {
         let parse = |text: &str| text.parse().map_err(|error| Problem::digest_invalid(&format!("{error}")));
-        self.get(key).map(|text| parse(text)).transpose()
+        self.get(key).map(parse).transpose()
     }
 }
 

@@ -18,6 +18,9 @@ use tokio::task::{JoinHandle, JoinSet};
 
 use crate::error::Error;
 use crate::registry::Registry;
+use stall::StallGuard;
+
+mod stall;
 
 /// A request's header in bytes. Real ones have under 2 KiB, with a bearer token under 10.
 const HEADER_BYTES: usize = 64 << 10;
@@ -88,7 +91,7 @@ impl Registry {
             .timer(TokioTimer::new())
             .header_read_timeout(self.limits.header_wait)
             .max_header_size(HEADER_BYTES)
-            .serve_connection(TokioIo::new(stream), service)
+            .serve_connection(TokioIo::new(StallGuard::new(stream, self.limits.stall)), service)
     }
 
     /// Listens on `address` (port 0: any free one) and serves in the background, by the machine's clock.

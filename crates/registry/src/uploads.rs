@@ -78,7 +78,7 @@ fn rehash(content: &dyn Content, algorithm: Algorithm) -> Result<Digest, Problem
 #[derive(Debug)]
 enum Slot {
     Idle {
-        session: Session,
+        session: Box<Session>,
         since: Instant,
     },
     /// A request has it.
@@ -118,7 +118,8 @@ impl Uploads {
         let mut checkout = Checkout { uploads: self.clone(), id: id.clone(), session: None };
         let pending = store.begin(&id)?;
         let hasher = Hasher::new(algorithm);
-        checkout.session = Some(Session { id, name: name.clone(), pending, hasher, algorithm, size: 0 });
+        let session = Session { id, name: name.clone(), pending, hasher, algorithm, size: 0 };
+        checkout.session = Some(Box::new(session));
         Ok(checkout)
     }
 
@@ -145,16 +146,16 @@ impl Uploads {
 pub(crate) struct Checkout {
     uploads: Arc<Uploads>,
     id: String,
-    session: Option<Session>,
+    session: Option<Box<Session>>,
 }
 
 impl Checkout {
     pub(crate) fn session(&mut self) -> Result<&mut Session, Problem> {
-        self.session.as_mut().ok_or_else(Problem::ended)
+        self.session.as_deref_mut().ok_or_else(Problem::ended)
     }
 
     /// The upload for good: it is finished, or cancelled.
-    pub(crate) fn take(mut self) -> Result<Session, Problem> {
+    pub(crate) fn take(mut self) -> Result<Box<Session>, Problem> {
         self.session.take().ok_or_else(Problem::ended)
     }
 }

@@ -1,0 +1,11 @@
+//! The registry over real connections, both stores.
+#![allow(clippy::unwrap_used, clippy::panic, clippy::print_stdout, reason = "a test's helpers fail the test")]
+
+mod it {
+    pub(crate) mod blobs;
+    pub(crate) mod crash;
+    pub(crate) mod harness;
+    pub(crate) mod http;
+    pub(crate) mod manifests;
+    pub(crate) mod races;
+}
