@@ -8,7 +8,10 @@ pub(crate) const MAX_SEQUENCE: u64 = 9_999_999_999;
 /// Gallops upwards from `known`, then halves the last stride (Bentley & Yao 1976, "An almost optimal algorithm for unbounded
 /// searching"). One question when `known` is the end; about 2 log2(n) when it is n behind. A gap in the run makes it end there;
 /// `history --verify` finds what lies beyond.
-pub(crate) async fn end_of_run<E>(known: u64, mut exists: impl AsyncFnMut(u64) -> Result<bool, E>) -> Result<u64, E> {
+pub(crate) async fn end_of_run<E, Answer>(known: u64, mut exists: impl FnMut(u64) -> Answer) -> Result<u64, E>
+where
+    Answer: Future<Output = Result<bool, E>>,
+{
     let mut there = known;
     let mut stride = 1_u64;
     let mut missing = loop {
@@ -41,9 +44,9 @@ mod tests {
 
     async fn find(known: u64, end: u64) -> (u64, u32) {
         let mut asked = 0;
-        let found = end_of_run::<Infallible>(known, async |n| {
+        let found = end_of_run(known, |n| {
             asked += 1;
-            Ok(n <= end)
+            std::future::ready(Ok::<_, Infallible>(n <= end))
         })
         .await;
         (found.unwrap(), asked)
@@ -62,7 +65,7 @@ mod tests {
 
     #[tokio::test]
     async fn an_error_is_not_the_end() {
-        let answer = end_of_run(3, async |n| if n == 4 { Ok(true) } else { Err(n) }).await;
+        let answer = end_of_run(3, |n| std::future::ready(if n == 4 { Ok(true) } else { Err(n) })).await;
         assert_eq!(answer, Err(6));
     }
 }

@@ -131,10 +131,10 @@ impl Journal {
         let hinted = hinted.as_ref().and_then(hint::read).unwrap_or(0);
         let known = if hinted == 0 { None } else { self.manifest_at(hinted).await? };
         if hinted > 0 && known.is_none() {
-            let end = gallop::end_of_run(0, async |sequence| self.exists(sequence).await).await?;
+            let end = gallop::end_of_run(0, |sequence| self.exists(sequence)).await?;
             return Err(self.truncated(end, hinted, "the hint beside the image"));
         }
-        let end = gallop::end_of_run(hinted, async |sequence| self.exists(sequence).await).await?;
+        let end = gallop::end_of_run(hinted, |sequence| self.exists(sequence)).await?;
         let head = match known {
             _ if end == 0 => None,
             Some(manifest) if end == hinted => Some(self.open(&manifest, end)?),
@@ -383,7 +383,7 @@ impl Journal {
     /// Makes sure that `{}`, which every artifact manifest names, is in `repository`.
     async fn ready(&self, done: &OnceCell<()>, repository: &Repository) -> Result<(), Error> {
         let push = &self.writer()?.push;
-        done.get_or_try_init(async || {
+        done.get_or_try_init(|| async {
             let empty = Descriptor::empty();
             if !push.has_blob(repository, &empty.digest).await.map_err(self.registry())? {
                 push.push_blob(repository, &empty, Body::from(EMPTY_JSON)).await.map_err(self.registry())?;

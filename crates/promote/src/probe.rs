@@ -8,6 +8,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use http_body_util::{BodyExt as _, Empty, Limited};
 use hyper_util::rt::TokioIo;
+use schleuse_health::ProbeFailure;
 use schleuse_model::{Release, json};
 use serde::Deserialize;
 use tokio::net::TcpStream;
@@ -34,36 +35,9 @@ pub struct Probed {
     /// How long it took.
     pub took: Duration,
     /// Good, or what was wrong.
-    pub outcome: Result<(), Fault>,
+    pub outcome: Result<(), ProbeFailure>,
     /// What was answered, shortened and made printable.
     pub answer: Option<String>,
-}
-
-/// What was wrong with a probe.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Fault {
-    /// Another status than the expected one.
-    #[error("HTTP {0}")]
-    Status(u16),
-    /// No answer in time.
-    #[error("no answer within {0:?}")]
-    Timeout(Duration),
-    /// Nothing listens.
-    #[error("connection refused")]
-    Refused,
-    /// The connection broke, or what came is not HTTP.
-    #[error("broken answer: {0}")]
-    Broken(String),
-    /// Another release answers.
-    #[error("{what} `{found}` answers, expected `{expected}`")]
-    WrongRelease {
-        /// `version` or `digest`.
-        what: &'static str,
-        /// What the answer says.
-        found: String,
-        /// What it must say.
-        expected: String,
-    },
 }
 
 /// Probes.
@@ -92,10 +66,10 @@ impl Prober for HttpProber {
         let asked = tokio::time::timeout(spec.timeout, ask(address, spec)).await;
         let took = started.elapsed();
         let (outcome, answer) = match asked {
-            Err(_) => (Err(Fault::Timeout(spec.timeout)), None),
+            Err(_) => (Err(ProbeFailure::Timeout), None),
             Ok(Err(fault)) => (Err(fault), None),
             Ok(Ok((status, body))) => {
-                let outcome = if status == spec.status { same_release(&body, release) } else { Err(Fault::Status(status)) };
+                let outcome = if status == spec.status { same_release(&body, release) } else { Err(ProbeFailure::Status(status)) };
                 (outcome, Some(shown(&body)))
             }
         };
@@ -103,25 +77,24 @@ impl Prober for HttpProber {
     }
 }
 
-async fn ask(address: SocketAddr, spec: &ProbeSpec) -> Result<(u16, Bytes), Fault> {
-    let broken = |error: &dyn std::fmt::Display| Fault::Broken(shown(error.to_string().as_bytes()));
+async fn ask(address: SocketAddr, spec: &ProbeSpec) -> Result<(u16, Bytes), ProbeFailure> {
     let stream = TcpStream::connect(address).await.map_err(|error| match error.kind() {
-        std::io::ErrorKind::ConnectionRefused => Fault::Refused,
-        _ => broken(&error),
+        std::io::ErrorKind::ConnectionRefused => ProbeFailure::Refused,
+        _ => ProbeFailure::ConnectionLost,
     })?;
-    let (mut sender, connection) =
-        hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.map_err(|error| broken(&error))?;
+    let handshake = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await;
+    let (mut sender, connection) = handshake.map_err(failure)?;
     let exchange = async {
         let request = hyper::Request::get(&spec.path)
             .header("host", address.to_string())
             .header("user-agent", "schleuse-probe")
             .header("connection", "close")
             .body(Empty::<Bytes>::new())
-            .map_err(|error| broken(&error))?;
-        let response = sender.send_request(request).await.map_err(|error| broken(&error))?;
+            .map_err(|_| ProbeFailure::NotUnderstood)?;
+        let response = sender.send_request(request).await.map_err(failure)?;
         let status = response.status().as_u16();
         let body = Limited::new(response.into_body(), ANSWER_LIMIT).collect().await;
-        Ok((status, body.map_err(|error| broken(&error))?.to_bytes()))
+        Ok((status, body.map_err(|_| ProbeFailure::ConnectionLost)?.to_bytes()))
     };
     tokio::pin!(connection, exchange);
     // The connection is driven only as long as the exchange needs it: nothing outlives the probe.
@@ -134,18 +107,22 @@ async fn ask(address: SocketAddr, spec: &ProbeSpec) -> Result<(u16, Bytes), Faul
     }
 }
 
+fn failure(error: hyper::Error) -> ProbeFailure {
+    if error.is_parse() { ProbeFailure::NotUnderstood } else { ProbeFailure::ConnectionLost }
+}
+
 /// Success needs the expected release where the answer names one: a probe that reaches the old release by accident is no proof.
-fn same_release(body: &[u8], release: &Release) -> Result<(), Fault> {
+fn same_release(body: &[u8], release: &Release) -> Result<(), ProbeFailure> {
     let Ok(reported) = json::from_untrusted::<Reported>(body, ANSWER_LIMIT) else { return Ok(()) };
     let pairs = [
-        ("version", reported.version, release.version.clone()),
-        ("digest", reported.digest, Some(release.digest.to_string())),
+        (reported.version, release.version.clone()),
+        (reported.digest, Some(release.digest.to_string())),
     ];
-    for (what, found, expected) in pairs {
+    for (found, expected) in pairs {
         if let (Some(found), Some(expected)) = (found, expected)
             && found != expected
         {
-            return Err(Fault::WrongRelease { what, found: shown(found.as_bytes()), expected });
+            return Err(ProbeFailure::WrongVersion { reported: shown(found.as_bytes()), expected });
         }
     }
     Ok(())
@@ -171,7 +148,7 @@ mod tests {
         assert_eq!(same_release(b"OK", &release()), Ok(()));
         assert_eq!(same_release(br#"{"version":"1.4.0"}"#, &release()), Ok(()));
         let wrong = same_release(br#"{"version":"1.3.2"}"#, &release()).unwrap_err();
-        assert_eq!(wrong.to_string(), "version `1.3.2` answers, expected `1.4.0`");
+        assert_eq!(wrong.to_string(), "`1.3.2` answers instead of `1.4.0`");
         assert!(same_release(br#"{"digest":"sha256:00"}"#, &release()).is_err());
     }
 
@@ -181,7 +158,7 @@ mod tests {
         let address = listener.local_addr().unwrap();
         drop(listener);
         let spec = ProbeSpec { path: "/api/health".to_owned(), status: 200, timeout: Duration::from_secs(1) };
-        assert_eq!(HttpProber.probe(address, &spec, &release()).await.outcome, Err(Fault::Refused));
+        assert_eq!(HttpProber.probe(address, &spec, &release()).await.outcome, Err(ProbeFailure::Refused));
     }
 
     #[tokio::test]
@@ -189,6 +166,6 @@ mod tests {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let spec = ProbeSpec { path: "/".to_owned(), status: 200, timeout: Duration::from_millis(50) };
         let probed = HttpProber.probe(listener.local_addr().unwrap(), &spec, &release()).await;
-        assert_eq!(probed.outcome, Err(Fault::Timeout(spec.timeout)));
+        assert_eq!(probed.outcome, Err(ProbeFailure::Timeout));
     }
 }

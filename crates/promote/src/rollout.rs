@@ -17,7 +17,9 @@
 
 mod drive;
 
-use schleuse_health::{Analysis, Reason, Sample, Settings, Verdict};
+use std::time::Duration;
+
+use schleuse_health::{Analysis, Outcome as Seen, ProcessEnd, Sample, Settings, Verdict};
 use schleuse_journal::{Event, Phase, Rollout};
 use schleuse_model::Timestamp;
 
@@ -86,8 +88,8 @@ pub enum Fact {
     Exited {
         /// When it was noticed.
         at: Timestamp,
-        /// How, in words.
-        how: String,
+        /// How.
+        how: ProcessEnd,
     },
     /// The intent is on disk, or could not be written (going back matters more).
     Intended,
@@ -133,25 +135,40 @@ pub struct RolloutMachine {
     switched: bool,
     probes: u32,
     good: u32,
+    /// When the next probe is due.
+    due: Timestamp,
+    /// Decides the jitter; any number.
+    seed: u64,
     at: At,
 }
 
 impl RolloutMachine {
     /// A machine that stands where the journal says. `deadline` is the journaled one, or for a rollout that has not started
-    /// the one that will be.
-    pub fn from_journal(rollout: &Rollout, settings: Settings, deadline: Timestamp) -> Self {
+    /// the one that will be. `seed` decides the probes' jitter.
+    pub fn from_journal(rollout: &Rollout, settings: Settings, deadline: Timestamp, seed: u64) -> Self {
         let (at, deadline) = match &rollout.phase {
             Phase::Admitted => (At::Prepare, deadline),
             Phase::Started { deadline, .. } => (At::Apply, *deadline),
             Phase::Held { .. } => (At::Done(Ending::Held("waits for a person".to_owned())), deadline),
         };
         let before = rollout.before.is_some();
-        Self { settings, rollback: rollout.rollback, before, deadline, switched: false, probes: 0, good: 0, at }
+        Self {
+            settings,
+            rollback: rollout.rollback,
+            before,
+            deadline,
+            switched: false,
+            probes: 0,
+            good: 0,
+            due: Timestamp::UNIX_EPOCH,
+            seed,
+            at,
+        }
     }
 
     /// A machine that goes back at once: an intent was found that was not recorded.
     pub fn going_back(rollout: &Rollout, settings: Settings, reason: String, deadline: Timestamp) -> Self {
-        Self { at: At::Restore(reason), ..Self::from_journal(rollout, settings, deadline) }
+        Self { at: At::Restore(reason), ..Self::from_journal(rollout, settings, deadline, 0) }
     }
 
     /// How many probes were made, and how many were good.
@@ -175,10 +192,10 @@ impl RolloutMachine {
                 self.at = At::RecordHeld("the deadline passed without a verdict".to_owned());
             } else {
                 match analysis.verdict(now) {
-                    Verdict::Wait { until } => return Step::Probe { at: until.min(self.deadline) },
+                    Verdict::Wait { until } => return Step::Probe { at: self.due.min(until).min(self.deadline) },
                     Verdict::Healthy if self.switched => self.at = At::RecordHealthy,
                     Verdict::Healthy => self.at = At::Switch(analysis.clone()),
-                    Verdict::Unhealthy(reason) => self.at = self.sick(&reason),
+                    Verdict::Unhealthy(reason) => self.at = self.sick(reason.to_string()),
                     Verdict::Inconclusive(reason) => self.at = At::RecordHeld(reason.to_string()),
                 }
             }
@@ -217,7 +234,8 @@ impl RolloutMachine {
             (At::Apply, Fact::TargetFailed(why)) => At::RestoreToAbort(why),
             (At::Watch(mut analysis), Fact::Probed(sample)) => {
                 self.probes = self.probes.saturating_add(1);
-                let good = sample.is_good();
+                let good = matches!(sample.outcome, Seen::Good { .. });
+                self.due = sample.at.plus(self.spread_interval());
                 self.good = self.good.saturating_add(u32::from(good));
                 analysis.observe(sample);
                 match (good, self.switched) {
@@ -228,7 +246,7 @@ impl RolloutMachine {
                 }
             }
             (At::Watch(mut analysis), Fact::Exited { at, how }) => {
-                analysis.process_exited(at, &how);
+                analysis.process_exited(at, how);
                 At::Watch(analysis)
             }
             (At::Switch(analysis), Fact::Switched) => {
@@ -262,7 +280,15 @@ impl RolloutMachine {
     }
 
     /// A sick release: back, unless this is the way back.
-    fn sick(&self, reason: &Reason) -> At {
-        if self.rollback { At::RecordFailed(reason.to_string()) } else { At::Intend(reason.to_string()) }
+    fn sick(&self, reason: String) -> At {
+        if self.rollback { At::RecordFailed(reason) } else { At::Intend(reason) }
+    }
+
+    /// The interval, spread by ±10 % so that probes do not fall into step with whatever else happens that often.
+    fn spread_interval(&self) -> Duration {
+        // Multiplicative hashing (Knuth, TAOCP 6.4): all that is needed is that successive probes differ.
+        let hash = self.seed.wrapping_add(u64::from(self.probes)).wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 48;
+        let percent = 90 + u32::try_from(hash % 21).unwrap_or(10);
+        self.settings.interval * percent / 100
     }
 }

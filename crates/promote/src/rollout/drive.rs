@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use schleuse_deploy::{Observation, Receipt, Target, TargetError};
-use schleuse_health::Sample;
+use schleuse_health::{Measurement, Outcome as Seen, Sample};
 use schleuse_journal::{Admitted, Event, Phase, Rollout, VerifiedEntry};
 use schleuse_model::{Release, Timestamp, json};
 use tokio::time::Instant;
@@ -22,6 +22,8 @@ const TRIES: u32 = 3;
 const RESTORED_PATIENCE: Duration = Duration::from_secs(15);
 /// How long between two probes of a restored release.
 const RESTORED_INTERVAL: Duration = Duration::from_millis(100);
+/// How much later than the analysis's own end a rollout is given up: time to start the new instance.
+const SLACK: Duration = Duration::from_secs(120);
 /// How many lines of its log are shown of a release that failed.
 const LOG_LINES: usize = 30;
 
@@ -79,7 +81,7 @@ impl<'a> Driver<'a> {
         let deadline = deadline_from(environment, world.clock.now());
         let machine = match intent {
             Some(intent) => RolloutMachine::going_back(&rollout, settings, intent.reason, deadline),
-            None => RolloutMachine::from_journal(&rollout, settings, deadline),
+            None => RolloutMachine::from_journal(&rollout, settings, deadline, seed(&world.run)),
         };
         let release = admitted.release().clone();
         let before = rollout.before.map(|placed| placed.release);
@@ -123,7 +125,7 @@ impl<'a> Driver<'a> {
 
     async fn prepare(&mut self) -> Result<Fact, Error> {
         self.world.observer.note(Note::Preparing);
-        match self.patiently(async || self.target.prepare(&self.admitted).await).await {
+        match self.patiently(|| self.target.prepare(&self.admitted)).await {
             Ok(receipt) => {
                 let written = json::to_bytes(&receipt);
                 self.receipt = Some(receipt);
@@ -165,7 +167,7 @@ impl<'a> Driver<'a> {
 
     async fn apply(&mut self) -> Result<Fact, Error> {
         let receipt = self.receipt()?;
-        match self.patiently(async || self.target.apply(&receipt).await).await {
+        match self.patiently(|| self.target.apply(&receipt)).await {
             Ok(()) => {
                 let deadline = deadline_from(self.environment, self.world.clock.now());
                 self.world.observer.note(Note::Applied { deadline });
@@ -177,7 +179,7 @@ impl<'a> Driver<'a> {
 
     async fn switch(&mut self) -> Result<Fact, Error> {
         let receipt = self.receipt()?;
-        match self.patiently(async || self.target.switch(&receipt).await).await {
+        match self.patiently(|| self.target.switch(&receipt)).await {
             Ok(()) => {
                 self.world.observer.note(Note::Switched);
                 Ok(Fact::Switched)
@@ -196,8 +198,7 @@ impl<'a> Driver<'a> {
             Ok(Observation::Running { address }) => address,
             Ok(Observation::Exited { how }) => {
                 self.decided = Some(Instant::now());
-                let how = how.to_string();
-                self.note_probe(false, how.clone(), now);
+                self.note_probe(false, how.to_string(), now);
                 return Ok(Fact::Exited { at: now, how });
             }
             Ok(Observation::Unknown { why }) => return Ok(self.broken(why, now)),
@@ -206,24 +207,24 @@ impl<'a> Driver<'a> {
         };
         let probed = self.world.prober.probe(address, &self.environment.probe, &self.release).await;
         self.decided = Some(Instant::now());
-        let now = self.world.clock.now();
         let Probed { took, outcome, answer } = probed;
         self.last_answer = answer.or(self.last_answer.take());
-        Ok(Fact::Probed(match outcome {
+        let outcome = match outcome {
             Ok(()) => {
                 self.note_probe(true, format!("{} ms", took.as_millis()), now);
-                Sample::good(now, took)
+                Seen::Good { latency: took }
             }
-            Err(fault) => {
-                self.note_probe(false, fault.to_string(), now);
-                Sample::failed(now, fault.into_failure(&self.environment.probe.path))
+            Err(failure) => {
+                self.note_probe(false, failure.to_string(), now);
+                Seen::Failed(failure)
             }
-        }))
+        };
+        Ok(Fact::Probed(Sample { at: now, outcome }))
     }
 
     fn broken(&self, why: String, now: Timestamp) -> Fact {
         self.note_probe(false, why.clone(), now);
-        Fact::Probed(Sample::broken(now, why))
+        Fact::Probed(Sample { at: now, outcome: Seen::Broken(Measurement::PathDown) })
     }
 
     fn note_probe(&self, good: bool, detail: String, now: Timestamp) {
@@ -267,7 +268,7 @@ impl<'a> Driver<'a> {
 
     async fn restore(&mut self) -> Result<Fact, Error> {
         let receipt = self.receipt()?;
-        match self.patiently(async || self.target.restore(&receipt).await).await {
+        match self.patiently(|| self.target.restore(&receipt)).await {
             Ok(()) => Ok(Fact::Restored),
             Err(error) => self.failed(error),
         }
@@ -303,7 +304,7 @@ impl<'a> Driver<'a> {
 
     async fn settle(&mut self) -> Result<Fact, Error> {
         let receipt = self.receipt()?;
-        match self.patiently(async || self.target.settle(&receipt).await).await {
+        match self.patiently(|| self.target.settle(&receipt)).await {
             Ok(()) => Ok(Fact::Settled),
             Err(error) => self.failed(error),
         }
@@ -327,7 +328,10 @@ impl<'a> Driver<'a> {
     }
 
     /// Tries a step of the target a few times while it says that trying again may help.
-    async fn patiently<T>(&self, step: impl AsyncFn() -> Result<T, TargetError>) -> Result<T, TargetError> {
+    async fn patiently<T, Tried>(&self, step: impl Fn() -> Tried) -> Result<T, TargetError>
+    where
+        Tried: Future<Output = Result<T, TargetError>>,
+    {
         let mut tries = 1;
         loop {
             match step().await {
@@ -361,7 +365,12 @@ impl<'a> Driver<'a> {
 
 /// When a rollout that starts `now` must be decided.
 pub(crate) fn deadline_from(environment: &Environment, now: Timestamp) -> Timestamp {
-    now.plus(environment.health.longest())
+    now.plus(environment.health.window + environment.health.extension + SLACK)
+}
+
+/// Any number that differs between runs.
+fn seed(run: &schleuse_journal::RunId) -> u64 {
+    run.as_str().bytes().fold(0, |seed, byte| seed.wrapping_mul(31).wrapping_add(u64::from(byte)))
 }
 
 /// The journaled receipt of a rollout, if it has started.
