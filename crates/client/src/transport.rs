@@ -64,12 +64,12 @@ impl Transport {
     }
 
     fn client_for(&self, url: &Url) -> Result<&reqwest::Client, SendError> {
-        let (cell, build): (_, fn(&Self) -> Result<reqwest::Client, SendError>) =
-            if url.scheme() == "https" { (&self.tls, Self::with_tls) } else { (&self.plain, Self::without_tls) };
+        let tls = url.scheme() == "https";
+        let cell = if tls { &self.tls } else { &self.plain };
         if let Some(client) = cell.get() {
             return Ok(client);
         }
-        let built = build(self)?;
+        let built = if tls { self.with_tls()? } else { self.without_tls()? };
         Ok(cell.get_or_init(|| built))
     }
 

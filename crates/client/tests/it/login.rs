@@ -1,0 +1,205 @@
+//! Logging in: what is sent where, and how often.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use schleuse_client::Client;
+use schleuse_client::credentials::StaticCredentials;
+use schleuse_model::Repository;
+use schleuse_oci::{Credential, CredentialSource, Error, Pull as _, Push as _};
+
+use crate::fake::{Asked, Fake, Reply, image, password, quick, reply};
+
+/// A registry whose own path `/token` gives out tokens `t<number>` that are good for `expires_in` seconds.
+async fn registry_with_tokens(expires_in: u64) -> Fake {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let host = listener.local_addr().unwrap();
+    Fake::on(listener, move |before, asked| {
+        if asked.target.starts_with("/token") {
+            let token = format!(r#"{{"token":"t{before}","expires_in":{expires_in},"issued_at":"2001-01-01T00:00:00Z"}}"#);
+            return reply(200).body("application/json", token);
+        }
+        match asked.header("authorization") {
+            Some(login) if login.starts_with("Bearer t") => reply(200).manifest(&image("private")),
+            _ => challenge(&format!("http://{host}/token"), asked),
+        }
+    })
+}
+
+fn challenge(realm: &str, asked: &Asked) -> Reply {
+    let path = asked.target.split("/v2/").nth(1).unwrap().split("/manifests").next().unwrap().to_owned();
+    let scope = format!("repository:{path}:pull");
+    reply(401)
+        .header("www-authenticate", format!(r#"Bearer realm="{realm}",service="the service",scope="{scope}""#))
+        .error("UNAUTHORIZED")
+}
+
+fn client(fake: &Fake, credential: Credential) -> Client {
+    quick().credentials(Arc::new(StaticCredentials::new().with(&fake.host, credential))).build().unwrap()
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_token_is_fetched_once_until_it_expires() {
+    let fake = registry_with_tokens(300).await;
+    let client = client(&fake, password("user", "hunter2"));
+    for _ in 0..3 {
+        assert!(client.resolve(&fake.tag("v1")).await.unwrap().is_some());
+    }
+    let lines = fake.lines();
+    assert_eq!(
+        lines,
+        [
+            "GET /v2/a/b/manifests/v1",
+            "GET /token?service=the+service&scope=repository%3Aa%2Fb%3Apull",
+            "GET /v2/a/b/manifests/v1",
+            "GET /v2/a/b/manifests/v1",
+            "GET /v2/a/b/manifests/v1",
+        ]
+    );
+    let asked = fake.asked();
+    assert_eq!(asked[0].header("authorization"), None, "nothing is sent unasked");
+    assert_eq!(asked[1].header("authorization"), Some("Basic dXNlcjpodW50ZXIy"));
+    assert_eq!(asked[4].header("authorization"), Some("Bearer t1"));
+
+    tokio::time::advance(Duration::from_secs(296)).await;
+    client.resolve(&fake.tag("v1")).await.unwrap();
+    assert_eq!(fake.lines()[5..], ["GET /token?service=the+service&scope=repository%3Aa%2Fb%3Apull", "GET /v2/a/b/manifests/v1"]);
+
+    // Another repository: another scope, but the question is not paid for again.
+    let other: Repository = format!("{}/other", fake.host).parse().unwrap();
+    client.resolve(&other.tag("v1".parse().unwrap())).await.unwrap();
+    assert_eq!(fake.lines()[7..], ["GET /token?service=the+service&scope=repository%3Aother%3Apull", "GET /v2/other/manifests/v1"]);
+}
+
+#[tokio::test]
+async fn calls_that_start_together_fetch_one_token() {
+    let fake = registry_with_tokens(300).await;
+    let client = client(&fake, password("user", "hunter2"));
+    client.resolve(&fake.tag("v1")).await.unwrap();
+    let other: Repository = format!("{}/other", fake.host).parse().unwrap();
+    let tags: Vec<_> = (0..8).map(|n| other.tag(format!("v{n}").parse().unwrap())).collect();
+    futures_util::future::try_join_all(tags.iter().map(|tag| client.resolve(tag))).await.unwrap();
+    assert_eq!(fake.lines().iter().filter(|line| line.starts_with("GET /token")).count(), 2);
+}
+
+#[tokio::test]
+async fn a_token_for_writing_serves_for_reading() {
+    let fake = registry_with_tokens(300).await;
+    let client = client(&fake, password("user", "hunter2"));
+    // The fake takes no uploads; what matters is what was asked for.
+    assert!(client.push_manifest(&fake.repository(), &image("x")).await.is_err());
+    client.resolve(&fake.tag("v1")).await.unwrap();
+    let tokens: Vec<_> = fake.lines().into_iter().filter(|line| line.starts_with("GET /token")).collect();
+    assert_eq!(tokens, ["GET /token?service=the+service&scope=repository%3Aa%2Fb%3Apull%2Cpush"]);
+}
+
+#[tokio::test]
+async fn anonymous_tokens() {
+    let fake = registry_with_tokens(300).await;
+    assert!(quick().build().unwrap().resolve(&fake.tag("v1")).await.unwrap().is_some());
+    assert_eq!(fake.asked()[1].header("authorization"), None);
+}
+
+#[tokio::test]
+async fn an_identity_token_is_posted_and_never_in_an_address() {
+    let fake = registry_with_tokens(300).await;
+    let client = client(&fake, Credential::IdentityToken("refresh&me".to_owned().into()));
+    assert!(client.resolve(&fake.tag("v1")).await.unwrap().is_some());
+    let asked = fake.asked();
+    assert_eq!(asked[1].line(), "POST /token");
+    assert_eq!(
+        String::from_utf8_lossy(&asked[1].body),
+        "grant_type=refresh_token&client_id=schleuse&scope=repository%3Aa%2Fb%3Apull&service=the+service&\
+         refresh_token=refresh%26me"
+    );
+}
+
+#[tokio::test]
+async fn a_ready_token_is_presented_as_it_is() {
+    let fake = registry_with_tokens(300).await;
+    let client = client(&fake, Credential::Bearer("tready".to_owned().into()));
+    assert!(client.resolve(&fake.tag("v1")).await.unwrap().is_some());
+    assert_eq!(fake.lines().len(), 2);
+}
+
+#[tokio::test]
+async fn one_login_and_no_more() {
+    // The registry does not take any token: two questions, one token more, then the answer is no.
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let realm = format!("http://{}/token", listener.local_addr().unwrap());
+    let fake = Fake::on(listener, move |_, asked| {
+        if asked.target.starts_with("/token") {
+            return reply(200).body("application/json", r#"{"access_token":"t","expires_in":300}"#);
+        }
+        challenge(&realm, asked)
+    });
+    let refused = client(&fake, password("user", "wrong")).resolve(&fake.tag("v1")).await;
+    assert!(matches!(refused, Err(Error::Unauthorized { .. })), "{refused:?}");
+    assert_eq!(fake.lines().len(), 3);
+    // Basic likewise.
+    let fake = Fake::start(|_, _| reply(401).header("www-authenticate", "Basic realm=x")).await;
+    let refused = client(&fake, password("user", "wrong")).resolve(&fake.tag("v1")).await;
+    assert!(matches!(refused, Err(Error::Unauthorized { .. })), "{refused:?}");
+    assert_eq!(fake.lines().len(), 2);
+    // Without a login there is nothing to try.
+    let refused = quick().build().unwrap().resolve(&fake.tag("v1")).await;
+    assert!(matches!(refused, Err(Error::Unauthorized { .. })), "{refused:?}");
+    assert_eq!(fake.lines().len(), 3);
+}
+
+#[tokio::test]
+async fn a_realm_on_plain_http_elsewhere_gets_nothing() {
+    let fake = Fake::start(|_, asked| challenge("http://tokens.invalid/token", asked)).await;
+    let refused = client(&fake, password("user", "hunter2")).resolve(&fake.tag("v1")).await;
+    assert!(matches!(&refused, Err(Error::Insecure { host }) if host == "tokens.invalid"), "{refused:?}");
+}
+
+#[tokio::test]
+async fn a_token_service_s_strange_answers() {
+    for (answer, expected) in [
+        (reply(401).error("UNAUTHORIZED"), "wants a login"),
+        (reply(403).error("DENIED"), "wants a login"),
+        (reply(200).body("text/html", "<html>portal</html>"), "not a token service's answer"),
+        (reply(200).body("application/json", r#"{"token":""}"#), "it holds no token"),
+        (reply(200).body("application/json", r#"{"token":"a","token":"b"}"#), "not a token service's answer"),
+        (reply(200).body("application/json", r#"{"token":"a\nb"}"#), "it holds no token"),
+        (reply(307).header("location", "https://elsewhere.invalid/"), "307"),
+        (reply(503), "503"),
+    ] {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let realm = format!("http://{}/token", listener.local_addr().unwrap());
+        let fake = Fake::on(listener, move |_, asked| {
+            if asked.target.starts_with("/token") { answer.clone() } else { challenge(&realm, asked) }
+        });
+        let error = client(&fake, password("user", "hunter2")).resolve(&fake.tag("v1")).await.unwrap_err();
+        assert!(error.to_string().contains(expected), "{error}");
+        assert!(!format!("{error:?}").contains("hunter2"));
+    }
+}
+
+/// "Don't know" is not "there are none".
+#[tokio::test]
+async fn a_source_that_fails_is_an_error() {
+    #[derive(Debug)]
+    struct Broken;
+    #[async_trait]
+    impl CredentialSource for Broken {
+        async fn credential(&self, repository: &Repository) -> Result<Option<Credential>, Error> {
+            Err(Error::Credentials { host: repository.host().to_owned(), message: "the helper hung".to_owned() })
+        }
+    }
+    let fake = registry_with_tokens(300).await;
+    let client = quick().credentials(Arc::new(Broken)).build().unwrap();
+    assert!(matches!(client.resolve(&fake.tag("v1")).await, Err(Error::Credentials { .. })));
+}
+
+#[tokio::test]
+async fn secrets_do_not_print() {
+    let fake = registry_with_tokens(300).await;
+    let client = client(&fake, password("user", "hunter2"));
+    client.resolve(&fake.tag("v1")).await.unwrap();
+    let builder = quick().credentials(Arc::new(StaticCredentials::new().with("x", password("user", "hunter2"))));
+    let shown = format!("{client:?} {builder:?}");
+    assert!(!shown.contains("hunter2") && !shown.contains("t1"), "{shown}");
+}

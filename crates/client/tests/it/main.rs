@@ -1,0 +1,12 @@
+//! The client against real registries, and against servers that answer what no registry should.
+
+mod docker_registry;
+mod fake;
+mod hostile;
+mod login;
+mod real;
+mod redirects;
+mod referrers;
+mod retries;
+mod tls;
+mod writes;
