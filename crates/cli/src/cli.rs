@@ -27,6 +27,8 @@ pub(crate) struct Cli {
 #[derive(Subcommand, Debug)]
 pub(crate) enum Verb {
     Key(commands::key::Args),
+    Registry(commands::registry::Args),
+    Config(commands::config::Args),
     Completions(commands::completions::Args),
     #[command(hide = true)]
     DemoApp(commands::demo_app::Args),

@@ -1,9 +1,11 @@
 //! The verbs. One file each: raw flags become settings, settings go into one library call, the answer is rendered.
 
 pub(crate) mod completions;
+pub(crate) mod config;
 pub(crate) mod demo_app;
 pub(crate) mod hidden;
 pub(crate) mod key;
+pub(crate) mod registry;
 
 use schleuse_model::Exit;
 
@@ -15,6 +17,8 @@ use crate::failure::Failure;
 pub(crate) async fn run(verb: Verb, context: &Context) -> Result<Exit, Failure> {
     match verb {
         Verb::Key(args) => key::run(&args, context).await,
+        Verb::Registry(args) => registry::run(args, context).await,
+        Verb::Config(args) => config::run(&args, context),
         Verb::Completions(args) => completions::run(&args, context),
         Verb::DemoApp(_) => demo_app::run(context).await,
         // Dispatched before any runtime starts: `hidden::dispatch`.
@@ -27,8 +31,8 @@ impl Verb {
     pub(crate) const fn after_interrupt(&self) -> Option<&'static str> {
         const AGAIN: &str = "nothing is left half done: run the same command again";
         match self {
-            Self::Key(_) | Self::Completions(_) => Some(AGAIN),
-            Self::DemoApp(_) | Self::LocalInit(_) | Self::FrontDoor(_) => None,
+            Self::Key(_) | Self::Config(_) | Self::Completions(_) => Some(AGAIN),
+            Self::Registry(_) | Self::DemoApp(_) | Self::LocalInit(_) | Self::FrontDoor(_) => None,
         }
     }
 }

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
+use schleuse_config::env::Environment;
 use schleuse_model::Secret;
 
 /// The environment variables of this process. `Debug` shows names only: values may be secrets.
@@ -35,9 +36,9 @@ impl Variables {
         self.0.get(name).cloned().map(Secret::new)
     }
 
-    /// Every variable.
-    pub(crate) const fn all(&self) -> &BTreeMap<String, String> {
-        &self.0
+    /// The variables that count for the configuration and the connections, and no others.
+    pub(crate) fn declared(&self) -> Environment {
+        Environment::capture(self.0.clone())
     }
 }
 

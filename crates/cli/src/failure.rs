@@ -38,14 +38,17 @@ impl Failure {
 
     /// What it says.
     pub(crate) fn report(&self) -> FailureReport {
-        let message = one_line(&self.0.to_string());
-        let mut causes: Vec<String> = Vec::new();
+        // A text of several lines says what in the first, and lists why below (the mistakes of a configuration).
+        let text = self.0.to_string();
+        let mut lines = text.lines().map(one_line).filter(|line| !line.is_empty());
+        let message = lines.next().unwrap_or_default();
+        let mut causes: Vec<String> = lines.take(64).collect();
         let mut next: Option<&(dyn Error + 'static)> = self.0.source();
         // A chain deeper than this is a bug or an attack on the reader's patience.
-        while let Some(cause) = next.filter(|_| causes.len() < 16) {
+        while let Some(cause) = next.filter(|_| causes.len() < 80) {
             let line = one_line(&cause.to_string());
             // Some errors repeat their source in their own text: once is enough.
-            if !causes.last().unwrap_or(&message).ends_with(&line) {
+            if !causes.last().unwrap_or(&message).contains(&line) {
                 causes.push(line);
             }
             next = cause.source();
@@ -82,7 +85,7 @@ mod tests {
     use super::*;
 
     #[derive(Debug, thiserror::Error)]
-    #[error("cannot sign\n\u{1b}[31mthe image")]
+    #[error("cannot sign\u{1b}[31mthe image\nsecond line")]
     struct Outer(#[source] Middle);
     #[derive(Debug, thiserror::Error)]
     #[error("the key is locked: wrong password")]
@@ -104,7 +107,7 @@ mod tests {
     fn what_why_and_what_to_do() {
         let report = Failure::from(Outer(Middle(Inner))).report();
         assert_eq!(report.message, "cannot sign [31mthe image");
-        assert_eq!(report.causes, ["the key is locked: wrong password"]);
+        assert_eq!(report.causes, ["second line", "the key is locked: wrong password"]);
         assert_eq!(report.hints, ["set COSIGN_PASSWORD"]);
         assert_eq!((report.code, report.exit), ("usage", 2));
     }

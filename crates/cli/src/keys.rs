@@ -83,7 +83,7 @@ impl Explain for KeyProblem {
 pub(crate) async fn signer(context: &Context, flag: Option<&str>) -> Result<KeyPair, Failure> {
     let reference = match flag {
         Some(text) => KeyReference::parse(text),
-        None if context.environment.get(VARIABLE).is_some() => KeyReference::Variable(VARIABLE.to_owned()),
+        None if context.variables.get(VARIABLE).is_some() => KeyReference::Variable(VARIABLE.to_owned()),
         None => return Err(KeyProblem::None.into()),
     };
     unlock(context, &reference).await
@@ -121,7 +121,7 @@ pub(crate) fn public_only(context: &Context, reference: &KeyReference) -> Result
 fn content(context: &Context, reference: &KeyReference) -> Result<Secret<Vec<u8>>, Failure> {
     match reference {
         KeyReference::File(path) => Ok(Secret::new(files::read(path, KEY_FILE_LIMIT)?)),
-        KeyReference::Variable(name) => match context.environment.get(name) {
+        KeyReference::Variable(name) => match context.variables.get(name) {
             Some(text) => Ok(Secret::new(text.as_bytes().to_vec())),
             None => Err(KeyProblem::NotSet(name.clone()).into()),
         },

@@ -45,7 +45,7 @@ impl Explain for PasswordError {
 
 /// The password of an existing key.
 pub(crate) async fn existing(context: &Context) -> Result<Secret<String>, Failure> {
-    match context.environment.secret(VARIABLE) {
+    match context.variables.secret(VARIABLE) {
         Some(password) => Ok(password),
         None => Ok(ask(context, "Password of the key: ").await?),
     }
@@ -53,7 +53,7 @@ pub(crate) async fn existing(context: &Context) -> Result<Secret<String>, Failur
 
 /// The password of a new key: asked for twice.
 pub(crate) async fn new(context: &Context) -> Result<Secret<String>, Failure> {
-    if let Some(password) = context.environment.secret(VARIABLE) {
+    if let Some(password) = context.variables.secret(VARIABLE) {
         return Ok(password);
     }
     let first = ask(context, "Password for the new key: ").await?;

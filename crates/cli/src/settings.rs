@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
+use schleuse_config::Flags;
 
 use crate::environment::Variables;
 use crate::output::Terminal;
@@ -25,6 +26,25 @@ pub(crate) struct GlobalArgs {
     /// The configuration file [default: schleuse.toml, here or in a folder above]
     #[arg(long, global = true, value_name = "FILE", help_heading = "Configuration")]
     pub(crate) config: Option<PathBuf>,
+}
+
+/// Where things are, as typed: flags of the verbs that talk to a registry. Policy has no flags (DESIGN §8).
+#[derive(Args, Clone, Debug, Default)]
+#[command(next_help_heading = "Connection")]
+pub(crate) struct ConnectionArgs {
+    /// The image's repository [default: `image` in schleuse.toml, or from the git remote]
+    #[arg(long, value_name = "REPOSITORY")]
+    pub(crate) image: Option<String>,
+    /// A registry (host[:port]) that may be spoken to over plain HTTP; loopback needs no flag
+    #[arg(long, value_name = "HOST")]
+    pub(crate) insecure_registry: Vec<String>,
+}
+
+impl ConnectionArgs {
+    /// As the configuration takes them.
+    pub(crate) fn flags(&self) -> Flags {
+        Flags { image: self.image.clone(), insecure_registries: self.insecure_registry.clone(), ..Flags::default() }
+    }
 }
 
 /// `--format`: lines for people, or one document for programs. (Comments on the variants would become help text.)

@@ -31,7 +31,7 @@ impl Settings {
 }
 
 pub(crate) async fn run(context: &Context) -> Result<Exit, Failure> {
-    let Settings { port, answer } = Settings::resolve(&context.environment)?;
+    let Settings { port, answer } = Settings::resolve(&context.variables)?;
     // Before listening: a SIGTERM that comes with the first request must find its handler.
     let stop = signals::Stop::listen()?;
     let version = answer.version.clone();

@@ -1,0 +1,233 @@
+//! The project around us: the configuration, and the client, image and trust it describes.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use schleuse_client::credentials::{DockerConfig, FirstOf, StaticCredentials};
+use schleuse_client::{Client, ClientBuilder};
+use schleuse_config::env::{self, Environment};
+use schleuse_config::{Config, FILE_NAME, MAX_BYTES, Source, UnknownKeyFile, policy_digest};
+use schleuse_model::{Digest, Exit, Explain, Repository};
+use schleuse_oci::{Credential, CredentialSource};
+use schleuse_sign::{Role, Trust, TrustedKey};
+
+use crate::context::Context;
+use crate::failure::Failure;
+use crate::files::{self, FileError};
+use crate::git::Git;
+use crate::keys::{self, KeyReference};
+use crate::settings::ConnectionArgs;
+
+/// The configuration and where it lies.
+#[derive(Debug)]
+pub(crate) struct Project {
+    /// What it says.
+    pub(crate) config: Config,
+    /// The folder that its paths are relative to: the file's own, or the one we are in.
+    pub(crate) root: PathBuf,
+    /// The file, if there is one.
+    pub(crate) file: Option<PathBuf>,
+}
+
+/// Something that the configuration has to say is not said.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum ProjectError {
+    /// The file is no text.
+    #[error("{} is not UTF-8 text", .0.display())]
+    NotText(PathBuf),
+    /// No image.
+    #[error("which image is meant? nothing names one")]
+    NoImage,
+    /// No source repository.
+    #[error("which source repository is this? nothing names one")]
+    NoSource,
+}
+
+impl Explain for ProjectError {
+    fn exit(&self) -> Exit {
+        Exit::Usage
+    }
+
+    fn hints(&self) -> Vec<String> {
+        match self {
+            Self::NotText(_) => Vec::new(),
+            Self::NoImage => vec![
+                "write `image = \"ghcr.io/<owner>/<name>\"` into schleuse.toml, or pass `--image`".to_owned(),
+                "in a git checkout with a remote at GitHub it is known without".to_owned(),
+            ],
+            Self::NoSource => {
+                vec!["write `source = \"https://…\"` into schleuse.toml, or give the checkout a git remote".to_owned()]
+            }
+        }
+    }
+}
+
+impl Project {
+    /// Reads the configuration: the named file, or the nearest `schleuse.toml`. None at all means defaults.
+    pub(crate) fn load(context: &Context, flags: &ConnectionArgs) -> Result<Self, Failure> {
+        let here = context.folder()?;
+        let file = context.named_config.clone().or_else(|| nearest(&here));
+        let bytes = match &file {
+            Some(path) => files::read(path, MAX_BYTES)?,
+            None => Vec::new(),
+        };
+        let name = file.as_deref().map_or_else(|| FILE_NAME.to_owned(), |path| shown(path, &here));
+        let Ok(text) = std::str::from_utf8(&bytes) else {
+            return Err(ProjectError::NotText(file.unwrap_or_default()).into());
+        };
+        let config = schleuse_config::load(Source { name: &name, text }, &flags.flags(), &context.environment)?;
+        let root = match file.as_deref().and_then(Path::parent) {
+            Some(folder) => here.join(folder),
+            None => here,
+        };
+        Ok(Self { config, root, file })
+    }
+
+    /// git, in the project's folder.
+    pub(crate) fn git(&self, context: &Context) -> Git {
+        Git::new(&self.root, &context.environment)
+    }
+
+    /// The image's repository: as configured, or `ghcr.io/<owner>/<name>` of a GitHub remote.
+    pub(crate) async fn image(&self, context: &Context) -> Result<Repository, Failure> {
+        if let Some(image) = &self.config.connection.image {
+            return Ok(image.value.clone());
+        }
+        let remote = self.git(context).remote(&self.config.connection.git_remote.value).await;
+        let path = remote.as_deref().and_then(|source| source.strip_prefix("https://github.com/"));
+        // Packages are lower-case, repositories need not be.
+        let image = path.and_then(|path| format!("ghcr.io/{}", path.to_lowercase()).parse().ok());
+        Ok(image.ok_or(ProjectError::NoImage)?)
+    }
+
+    /// The source repository's address for the provenance: as configured, in GitHub Actions the run's own, else the git remote's.
+    pub(crate) async fn source(&self, context: &Context) -> Result<String, Failure> {
+        if let Some(source) = &self.config.connection.source {
+            return Ok(source.value.clone());
+        }
+        let environment = &context.environment;
+        if let (Some(server), Some(name)) =
+            (environment.get(&env::GITHUB_SERVER_URL), environment.get(&env::GITHUB_REPOSITORY))
+        {
+            return Ok(format!("{server}/{name}"));
+        }
+        let remote = self.git(context).remote(&self.config.connection.git_remote.value).await;
+        Ok(remote.ok_or(ProjectError::NoSource)?)
+    }
+
+    /// A registry client with the logins that are at hand. `image` is what `REGISTRY_USERNAME` is for where `REGISTRY_URL` does
+    /// not say.
+    pub(crate) fn client(&self, context: &Context, image: &Repository) -> Result<Client, Failure> {
+        let connection = &self.config.connection;
+        let mut sources: Vec<Arc<dyn CredentialSource>> = Vec::new();
+        if let Some(login) = &connection.login {
+            let host = login.registry.clone().unwrap_or_else(|| image.host().to_owned());
+            let (username, password) = (login.username.clone(), login.password.clone());
+            sources.push(Arc::new(StaticCredentials::new().with(host, Credential::Basic { username, password })));
+        }
+        sources.extend(
+            login_files(&context.environment)
+                .into_iter()
+                .map(|path| -> Arc<dyn CredentialSource> { Arc::new(DockerConfig::new(path)) }),
+        );
+        let mut builder = ClientBuilder::default()
+            .credentials(Arc::new(FirstOf(sources)))
+            .insecure_hosts(connection.insecure_registries.clone())
+            .clock(context.clock.clone());
+        if let Some(path) = context.environment.get(&env::SSL_CERT_FILE) {
+            builder = builder.extra_ca(files::read(Path::new(path), AUTHORITIES_LIMIT)?);
+        }
+        Ok(builder.build()?)
+    }
+
+    /// The trusted keys of [trust], read from their files, each with its roles.
+    pub(crate) fn trust(&self, context: &Context) -> Result<Trust, Failure> {
+        let roles = [Role::Build, Role::Approve, Role::Quarantine, Role::BreakGlass];
+        let mut keys = Vec::new();
+        for ((_, files), role) in self.config.policy.trust.roles().into_iter().zip(roles) {
+            for one in files {
+                let key = TrustedKey::new(self.key_file(context, &one.file)?, [role]);
+                keys.push(match &one.person {
+                    Some(person) => key.of(person.as_str()),
+                    None => key,
+                });
+            }
+        }
+        Ok(Trust::new(keys)?)
+    }
+
+    /// The digest of the policy, which stands in every journal entry.
+    pub(crate) fn policy_digest(&self, context: &Context) -> Result<Digest, Failure> {
+        let mut fingerprints = BTreeMap::new();
+        for one in self.config.policy.trust.roles().into_iter().flat_map(|(_, files)| files) {
+            fingerprints.insert(one.file.clone(), self.key_file(context, &one.file)?.fingerprint().to_string());
+        }
+        Ok(policy_digest(&self.config.policy, &fingerprints).map_err(|error: UnknownKeyFile| error)?)
+    }
+
+    fn key_file(&self, context: &Context, file: &str) -> Result<schleuse_sign::PublicKey, Failure> {
+        keys::public_only(context, &KeyReference::File(self.root.join(file)))
+    }
+}
+
+/// The most that is read of `SSL_CERT_FILE`: Debian's whole bundle has 220 KiB.
+const AUTHORITIES_LIMIT: usize = 8 << 20;
+
+/// The nearest file upwards, up to the checkout's root. Not beyond: a file above it (in `/tmp`, say) may be anybody's, and it
+/// decides whose signatures are believed.
+fn nearest(from: &Path) -> Option<PathBuf> {
+    for folder in from.ancestors() {
+        let file = folder.join(FILE_NAME);
+        if file.is_file() {
+            return Some(file);
+        }
+        if folder.join(".git").exists() {
+            return None;
+        }
+    }
+    None
+}
+
+/// The path as a person would write it from here.
+fn shown(path: &Path, here: &Path) -> String {
+    path.strip_prefix(here).unwrap_or(path).display().to_string()
+}
+
+/// Where `docker login` and `podman login` keep what they know.
+fn login_files(environment: &Environment) -> Vec<PathBuf> {
+    let get = |variable| environment.get(variable).map(PathBuf::from);
+    let docker = get(&env::DOCKER_CONFIG).or_else(|| Some(get(&env::HOME)?.join(".docker")));
+    let podman = get(&env::REGISTRY_AUTH_FILE)
+        .or_else(|| Some(get(&env::XDG_RUNTIME_DIR)?.join("containers").join("auth.json")));
+    [docker.map(|folder| folder.join("config.json")), podman].into_iter().flatten().collect()
+}
+
+/// A file that the person named, as an error would name it.
+impl Project {
+    /// The configuration file, or what to do without one.
+    pub(crate) fn require_file(&self) -> Result<&Path, Failure> {
+        let missing = || FileError::Read {
+            path: FILE_NAME.into(),
+            source: std::io::Error::new(std::io::ErrorKind::NotFound, "neither here nor in a folder above"),
+        };
+        Ok(self.file.as_deref().ok_or_else(missing)?)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_search_ends_at_the_checkouts_root() {
+        let folder = tempfile::tempdir().unwrap();
+        let (checkout, below) = (folder.path().join("checkout"), folder.path().join("checkout/services/billing"));
+        std::fs::create_dir_all(&below).unwrap();
+        std::fs::create_dir(checkout.join(".git")).unwrap();
+        std::fs::write(folder.path().join(FILE_NAME), "").unwrap();
+        assert_eq!(nearest(&below), None, "a file above the checkout is not ours");
+        std::fs::write(checkout.join(FILE_NAME), "").unwrap();
+        assert_eq!(nearest(&below), Some(checkout.join(FILE_NAME)));
+    }
+}
