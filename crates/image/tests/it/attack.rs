@@ -47,7 +47,7 @@ async fn paths_that_lead_out() {
 
 #[tokio::test]
 async fn links_are_never_followed() {
-    for target in ["../outside", "/", ".", "real"] {
+    for target in ["../outside", "/nonexistent", ".", "real"] {
         let link = || Tar::new().folder("real").symlink("way", target);
         // Within one layer and from layer to layer.
         for layers in [

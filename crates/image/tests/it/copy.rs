@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use schleuse_image::copy::{Route, copy};
 use schleuse_image::{CopyError, Layout, Moved, Progress};
 use schleuse_model::{Digest, Repository, Tag, TagRef};
-use schleuse_oci::{Body, Created, Descriptor, Error, Index, Manifest, Pull as _, Push, media_type};
+use schleuse_oci::{Body, Created, Descriptor, Error, Index, Manifest, Pull as _, Push};
 
 use crate::support::{Bench, Tar, image, linux, names, repository};
 
@@ -69,8 +69,8 @@ async fn an_index_with_all_its_children_twice() {
     let bench = Bench::new();
     let index = index(&bench).await;
     let (from_repository, to_repository) = (repository(), "other.example/x".parse().unwrap());
-    let target = Layout::create(bench.folder.path().join("target")).unwrap();
-    let work = bench.folder.path().join("work");
+    let target = Layout::create(bench.folder.join("target")).unwrap();
+    let work = bench.folder.join("work");
     let tags: [Tag; 2] = ["a".parse().unwrap(), "b".parse().unwrap()];
     for moved in [Moved::Sent, Moved::Present] {
         let told = Told::default();
@@ -103,10 +103,10 @@ async fn a_missing_child_or_blob_leaves_no_tag() {
         let pinned = repository().pin(child.clone());
         bench.layout.manifest(&pinned).await.unwrap().unwrap().as_image().unwrap().layers[1].digest.clone()
     };
-    let work = bench.folder.path().join("work");
+    let work = bench.folder.join("work");
     for (number, gone) in [layer, child].into_iter().enumerate() {
         std::fs::remove_file(bench.layout.blob_path(&gone)).unwrap();
-        let target = Layout::create(bench.folder.path().join(format!("target{number}"))).unwrap();
+        let target = Layout::create(bench.folder.join(format!("target{number}"))).unwrap();
         let (repository, told) = (repository(), Told::default());
         let route = Route {
             from: &bench.layout,
@@ -126,9 +126,9 @@ async fn a_missing_child_or_blob_leaves_no_tag() {
 async fn neighbours_mount() {
     let bench = Bench::new();
     let image = image(&bench.layout, vec![Tar::new().file("f", b"1").into()]).await;
-    let target = Layout::create(bench.folder.path().join("target")).unwrap();
+    let target = Layout::create(bench.folder.join("target")).unwrap();
     let target = Mounting { layout: target, mounted: Mutex::default() };
-    let work = bench.folder.path().join("work");
+    let work = bench.folder.join("work");
     let (from_repository, neighbour) = (repository(), repository().with_suffix("-staging").unwrap());
     let elsewhere = "other.example/x".parse().unwrap();
     for (to_repository, moved) in
@@ -158,8 +158,8 @@ async fn what_is_no_image_is_not_copied() {
     bench.layout.push_manifest(&repository(), &outer).await.unwrap();
     let strange = Manifest::new("x/y", br#"{"mediaType":"x/y"}"#.to_vec());
     bench.layout.push_manifest(&repository(), &strange).await.unwrap();
-    let target = Layout::create(bench.folder.path().join("target")).unwrap();
-    let (repository, told, work) = (repository(), Told::default(), bench.folder.path().join("work"));
+    let target = Layout::create(bench.folder.join("target")).unwrap();
+    let (repository, told, work) = (repository(), Told::default(), bench.folder.join("work"));
     let route = Route {
         from: &bench.layout,
         from_repository: &repository,
@@ -172,5 +172,4 @@ async fn what_is_no_image_is_not_copied() {
     assert!(matches!(error, CopyError::TooMuch { .. }), "{error:?}");
     let error = copy(route, strange.digest(), &[]).await.unwrap_err();
     assert!(matches!(error, CopyError::NotAnImage { .. }), "{error:?}");
-    assert_eq!(media_type::is_image("x/y"), false);
 }

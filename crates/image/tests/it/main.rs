@@ -1,5 +1,7 @@
 //! Images on disk: built, kept, moved, unpacked; and images that attack.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
+
 mod attack;
 mod copy;
 mod escape;

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::io::Write as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -193,30 +193,36 @@ impl Pull for Memory {
     }
 }
 
+/// How deep the folder of a test lies in its temporary folder. Deeper than any test climbs: a broken rule must be seen by the
+/// test, not felt by the machine it runs on.
+const DEPTH: usize = 8;
+
 /// A folder for one test: a layout, a work folder, a root, and beside the root something that must stay as it is.
 pub(crate) struct Bench {
-    pub(crate) folder: tempfile::TempDir,
+    _temporary: tempfile::TempDir,
+    pub(crate) folder: PathBuf,
     pub(crate) layout: Layout,
     pub(crate) limits: Limits,
 }
 
 impl Bench {
     pub(crate) fn new() -> Self {
-        let folder = tempfile::tempdir().unwrap();
+        let temporary = tempfile::tempdir().unwrap();
+        let folder = (0..DEPTH).fold(temporary.path().to_owned(), |path, _| path.join("deeper"));
         for name in ["work", "outside"] {
-            std::fs::create_dir(folder.path().join(name)).unwrap();
+            std::fs::create_dir_all(folder.join(name)).unwrap();
         }
-        std::fs::write(folder.path().join("outside/file"), "untouched").unwrap();
-        let layout = Layout::create(folder.path().join("layout")).unwrap();
-        Self { folder, layout, limits: Limits::default() }
+        std::fs::write(folder.join("outside/file"), "untouched").unwrap();
+        let layout = Layout::create(folder.join("layout")).unwrap();
+        Self { _temporary: temporary, folder, layout, limits: Limits::default() }
     }
 
     pub(crate) fn root(&self) -> std::path::PathBuf {
-        self.folder.path().join("root")
+        self.folder.join("root")
     }
 
     pub(crate) fn outside(&self) -> std::path::PathBuf {
-        self.folder.path().join("outside")
+        self.folder.join("outside")
     }
 
     /// Unpacks an image of these layers into the root, and looks whether everything outside stayed as it was.
@@ -238,14 +244,17 @@ impl Bench {
         image: &PinnedRef,
         owner: Ownership,
     ) -> Result<Unpacked, UnpackError> {
-        let (root, work) = (self.root(), self.folder.path().join("work"));
+        let (root, work) = (self.root(), self.folder.join("work"));
         let before = tree(&self.outside());
         let unpacked = schleuse_image::unpack::unpack(from, image, &linux(), &root, &work, &self.limits, owner).await;
         assert_eq!(tree(&self.outside()), before, "something outside the root changed");
         assert_eq!(tree(&work), Vec::<String>::new(), "the work folder is not empty");
-        let mut beside: Vec<_> = names(self.folder.path());
+        let mut beside: Vec<_> = names(&self.folder);
         beside.retain(|name| name != "root");
         assert_eq!(beside, ["layout", "outside", "work"], "something appeared beside the root");
+        for above in self.folder.ancestors().skip(1).take(DEPTH) {
+            assert_eq!(names(above), ["deeper"], "something appeared above the root");
+        }
         unpacked
     }
 }
