@@ -133,7 +133,7 @@ mod tests {
         let parse = |text: &str| Envelope::parse(text.as_bytes(), 4096).unwrap_err().to_string();
         let none = parse(r#"{"payload":"","payloadType":"t","signatures":[]}"#);
         assert_eq!(none, "the DSSE envelope has no signature");
-        let nine = vec![r#"{"sig":"AA=="}"#; 9].join(",");
+        let nine = [r#"{"sig":"AA=="}"#; 9].join(",");
         let many = parse(&format!(r#"{{"payload":"","payloadType":"t","signatures":[{nine}]}}"#));
         assert_eq!(many, "the DSSE envelope has 9 signatures; at most 8 are read");
         assert_eq!(

@@ -12,7 +12,7 @@
 //! # Errors
 //! A registry that does not answer, or answers nonsense, is an error. What it lists and then cleanly does not have, what is
 //! malformed and what is too large is a rejected candidate: whoever can push could otherwise block every promotion with one bad
-//! referrer, and none of it can turn a "no" into a "yes".
+//! referrer, and none of it can turn a "no" into a "yes". A legacy tag that holds no image manifest is an error.
 
 use schleuse_model::predicate::COSIGN_SIGN_V1;
 use schleuse_model::{PinnedRef, TagRef, Timestamp};

@@ -236,12 +236,12 @@ fn open<'t>(envelope: &Envelope, hint: Option<String>, trust: &'t Trust, role: R
 }
 
 /// The trusted key that made the signature, if it holds the role. Every key is tried: the hint only explains a failure.
-fn signer<'t>(
-    trust: &'t Trust,
+fn signer(
+    trust: &Trust,
     role: Role,
     hint: Option<String>,
     made_by: impl Fn(&PublicKey) -> bool,
-) -> Result<&'t TrustedKey, Reason> {
+) -> Result<&TrustedKey, Reason> {
     let mut other = None;
     for key in trust.keys().filter(|key| made_by(key.key())) {
         if key.holds(role) {

@@ -33,7 +33,7 @@ fn a_key_survives_its_file_and_nothing_else_opens_it() {
     let block = pem::parse(&file).unwrap();
     let json: serde_json::Value = schleuse_model::json::from_untrusted(block.contents(), 9999).unwrap();
     let text = json["ciphertext"].as_str().unwrap();
-    let flipped = if text.starts_with('A') { format!("B{}", &text[1..]) } else { format!("A{}", &text[1..]) };
+    let flipped = format!("{}{}", if text.starts_with('A') { "B" } else { "A" }, &text[1..]);
     let damaged = KeyPair::decrypt(&edited(&file, text, &flipped), &secret("correct horse")).unwrap_err();
     assert_eq!(damaged, KeyError::WrongPassword);
 }
@@ -79,12 +79,26 @@ fn the_wrong_kind_of_file_is_named() {
 
 #[test]
 fn other_algorithms_are_named() {
-    // Made with openssl: an Ed25519 key and a P-384 key.
-    let ed25519 = "-----BEGIN PUBLIC KEY-----\nMCowBQYDK2VwAyEAGb9ECWmEzf6FQbrBZ9w7lshQhqowtrbLDFw4rXAxZuE=\n-----END PUBLIC KEY-----\n";
-    let p384 = "-----BEGIN PUBLIC KEY-----\nMHYwEAYHKoZIzj0CAQYFK4EEACIDYgAE\n-----END PUBLIC KEY-----\n";
-    let error = PublicKey::from_pem(ed25519.as_bytes()).unwrap_err();
-    assert_eq!(error, KeyError::Algorithm { algorithm: "Ed25519".to_owned() });
-    assert!(PublicKey::from_pem(p384.as_bytes()).is_err());
+    // RFC 8410's example, and a P-384 and an RSA key made with openssl.
+    for (body, algorithm) in [
+        ("MCowBQYDK2VwAyEAGb9ECWmEzf6FQbrBZ9w7lshQhqowtrbLDFw4rXAxZuE=", "Ed25519"),
+        (
+            "MHYwEAYHKoZIzj0CAQYFK4EEACIDYgAEbNnbLafWo6gIghYRDZjFvopmbyl4PbWMGDE13oiJ42c4Z9/tYZxssPdwH1Wj1rirqfTPK2L4r6PVOfSms63P\
+             GU3Y7FmzUmNuQPwe0UP1BuI7LayYpNVuclpBk8AGbeVp",
+            "ECDSA on the curve 1.3.132.0.34",
+        ),
+        (
+            "MIIBIjANBgkqhkiG9w0BAQEFAAOCAQ8AMIIBCgKCAQEApnCJZMdgjSBGsxHZRG8h6QzwkATIXFT8rTkIGzt8CUY3JZUQ8YCZNbL6o9Ahj+Z/WXBWVBWf\
+             vaMXedM2PIhOP1cXMmnIJiCBWpuohAtulDHyPiE1U/fvkYun1Bv6HZ54MRl/lbmfO/fuN7HbMaMAFDYuj7pD1tPn9wvC526DXyEGdAtSbu34JEniArG4\
+             t5yGQcP7V+WpVx1AbgnBb15h1l/XMhXJlTNjQOvHgWAUtQWu9wbUHON3IwBh9EP7k+OZ/m9VIQGWwHyiQ7YHXRtEAsY4liYEAmvqTvpQh9bw95FXMxKe\
+             NLK0Xjy9xs91JM7k7nJg1Uf0R69SeN0ZSEawqQIDAQAB",
+            "RSA",
+        ),
+    ] {
+        let pem = format!("-----BEGIN PUBLIC KEY-----\n{body}\n-----END PUBLIC KEY-----\n");
+        let error = PublicKey::from_pem(pem.as_bytes()).unwrap_err();
+        assert_eq!(error, KeyError::Algorithm { algorithm: algorithm.to_owned() });
+    }
 }
 
 #[test]
