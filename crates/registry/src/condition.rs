@@ -31,8 +31,8 @@ pub(crate) struct Condition {
 }
 
 impl Condition {
-    /// Reads the headers. A condition that cannot be understood refuses the request: ignoring it would carry out what the client
-    /// made conditional.
+    /// Reads the headers. A condition that cannot be understood refuses a write: ignoring it would carry out what the client made
+    /// conditional.
     pub(crate) fn parse(headers: &HeaderMap) -> Result<Self, Problem> {
         Ok(Self { matching: tags(headers, &IF_MATCH)?, none_matching: tags(headers, &IF_NONE_MATCH)? })
     }

@@ -101,9 +101,8 @@ impl Uploads {
         name: &Name,
         algorithm: Algorithm,
         limits: &Limits,
-        now: Instant,
     ) -> Result<Checkout, Problem> {
-        let id = random_id()?;
+        let (id, now) = (random_id()?, Instant::now());
         let mut forgotten = Vec::new();
         {
             let mut slots = self.slots();

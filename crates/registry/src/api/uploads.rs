@@ -7,7 +7,6 @@ use hyper::body::Incoming;
 use schleuse_model::Digest;
 use schleuse_model::digest::Algorithm;
 use tokio::sync::mpsc;
-use tokio::time::Instant;
 
 use super::body;
 use crate::answer::{self, Answer};
@@ -32,15 +31,14 @@ pub(crate) async fn start(registry: &Registry, name: Name, query: &Query, body: 
     }
     let digest = query.digest("digest")?;
     let algorithm = digest.as_ref().map_or(Algorithm::Sha256, Digest::algorithm);
-    let (limits, now, repository) = (registry.limits, Instant::now(), name.clone());
+    let (limits, repository) = (registry.limits, name.clone());
     let checkout =
-        registry.blocking(move |shared| shared.uploads.begin(&*shared.store, &repository, algorithm, &limits, now));
+        registry.blocking(move |shared| shared.uploads.begin(&*shared.store, &repository, algorithm, &limits));
     let mut checkout = checkout.await?;
     match digest {
         Some(digest) => {
-            // A single request has nothing to resume: whatever goes wrong ends the upload.
-            let checkout = receive(registry, checkout, body, None).await;
-            commit(registry, &name, checkout?, digest).await
+            let checkout = receive(registry, checkout, body, None, Broken::Forget).await?;
+            commit(registry, &name, checkout, digest).await
         }
         None => Ok(progress(StatusCode::ACCEPTED, &name, checkout.session()?)),
     }
@@ -74,7 +72,7 @@ pub(crate) async fn append(
 ) -> Result<Answer, Problem> {
     let mut checkout = registry.shared.uploads.check_out(name, id)?;
     let expected = next_chunk(name, checkout.session()?, headers)?;
-    let mut checkout = receive(registry, checkout, body, expected).await?;
+    let mut checkout = receive(registry, checkout, body, expected, Broken::Keep).await?;
     Ok(progress(StatusCode::ACCEPTED, name, checkout.session()?))
 }
 
@@ -91,7 +89,7 @@ pub(crate) async fn finish(
     let digest = query.digest("digest")?.ok_or_else(missing)?;
     let mut checkout = registry.shared.uploads.check_out(name, id)?;
     let expected = next_chunk(name, checkout.session()?, headers)?;
-    let checkout = receive(registry, checkout, body, expected).await?;
+    let checkout = receive(registry, checkout, body, expected, Broken::Keep).await?;
     commit(registry, name, checkout, digest).await
 }
 
@@ -124,13 +122,22 @@ enum Piece {
     End,
 }
 
-/// Moves the body to the store: this task reads the network, one thread hashes and writes. If the client goes away, what has
-/// arrived stays, for it to resume.
+/// What becomes of the upload when the connection breaks.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Broken {
+    /// The client knows its id and can go on where it was.
+    Keep,
+    /// A single request: nobody knows its id.
+    Forget,
+}
+
+/// Moves the body to the store: this task reads the network, one thread hashes and writes.
 async fn receive(
     registry: &Registry,
     mut checkout: Checkout,
     mut body: Incoming,
     expected: Option<u64>,
+    broken: Broken,
 ) -> Result<Checkout, Problem> {
     let limits = registry.limits;
     let before = checkout.session()?.size();
@@ -148,6 +155,9 @@ async fn receive(
                 }
                 Piece::End => return Ok(checkout),
             }
+        }
+        if broken == Broken::Forget {
+            drop(checkout.take());
         }
         Err(Problem::body("the connection was lost"))
     });

@@ -93,7 +93,7 @@ impl Pending for PendingFile {
     }
 
     fn content(&self) -> Result<Arc<dyn Content>, Error> {
-        content_of(self.0.reopen()?, Path::new("an upload"))
+        content_of(self.0.reopen()?, &self.0.full())
     }
 
     fn commit(self: Box<Self>, digest: &Digest) -> Result<(), Error> {

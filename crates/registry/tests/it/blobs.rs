@@ -152,3 +152,30 @@ async fn the_same_blob_pushed_by_many_at_once() {
         registry.stop().await.unwrap();
     }
 }
+
+/// A single request that breaks off leaves nothing: nobody knows the upload's name.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_single_request_that_breaks_off_leaves_nothing() {
+    use tokio::io::AsyncWriteExt;
+    let folder = tempfile::tempdir().unwrap();
+    let registry = schleuse_registry::Registry::disk(folder.path()).unwrap();
+    let registry = registry.spawn(super::harness::loopback()).await.unwrap();
+    let uploads = || std::fs::read_dir(folder.path().join("uploads")).unwrap().count();
+    let mut raw = tokio::net::TcpStream::connect(registry.addr()).await.unwrap();
+    let path = format!("/v2/a/blobs/uploads/?digest={}", Digest::sha256(b"half-other"));
+    let head = format!("POST {path} HTTP/1.1\r\nhost: x\r\ncontent-length: 10\r\n\r\nhalf-");
+    raw.write_all(head.as_bytes()).await.unwrap();
+    let mut seen = Vec::new();
+    for expected in [1, 0] {
+        for _ in 0..200 {
+            if uploads() == expected {
+                seen.push(expected);
+                break;
+            }
+            tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+        }
+        raw.shutdown().await.unwrap();
+    }
+    assert_eq!(seen, [1, 0]);
+    registry.stop().await.unwrap();
+}

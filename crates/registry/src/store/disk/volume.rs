@@ -33,6 +33,10 @@ impl Volume {
     pub(crate) fn open(root: &Path) -> Result<Self, Error> {
         fs::create_dir_all(root).map_err(Error::storage("create the folder", root))?;
         let root = root.canonicalize().map_err(Error::storage("find the folder", root))?;
+        if let Some(parent) = root.parent() {
+            // Best effort: the folder is the operator's, and its parent may be closed to us.
+            let _ = File::open(parent).and_then(|parent| parent.sync_all());
+        }
         let path = root.join(LOCK);
         let mut options = OpenOptions::new();
         let lock = options.create(true).truncate(false).write(true).open(&path);
@@ -190,18 +194,23 @@ pub(crate) struct Scratch {
 }
 
 impl Scratch {
+    /// Its full path, for messages.
+    pub(crate) fn full(&self) -> PathBuf {
+        self.volume.full(&self.path)
+    }
+
     pub(crate) fn append(&mut self, bytes: &[u8]) -> Result<(), Error> {
-        self.file.write_all(bytes).map_err(Error::storage("write", &self.volume.full(&self.path)))
+        self.file.write_all(bytes).map_err(Error::storage("write", &self.full()))
     }
 
     /// A second handle on it, for reading what was written so far.
     pub(crate) fn reopen(&self) -> Result<File, Error> {
-        self.file.try_clone().map_err(Error::storage("open again", &self.volume.full(&self.path)))
+        self.file.try_clone().map_err(Error::storage("open again", &self.full()))
     }
 
     /// Moves it to `to`, over what is there, and makes that durable.
     pub(crate) fn place(mut self, to: &Path) -> Result<(), Error> {
-        let source = self.volume.full(&self.path);
+        let source = self.full();
         self.file.sync_all().map_err(Error::storage("sync", &source))?;
         let folder = folder_of(to);
         self.volume.ensure_folder(folder)?;
@@ -216,7 +225,7 @@ impl Drop for Scratch {
     fn drop(&mut self) {
         if !self.placed {
             // If this fails the next start sweeps it.
-            let _ = fs::remove_file(self.volume.full(&self.path));
+            let _ = fs::remove_file(self.full());
         }
     }
 }
