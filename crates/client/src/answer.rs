@@ -216,7 +216,8 @@ mod tests {
     #[test]
     fn what_counts_as_exists() {
         assert!(answer(412, None, "").says_exists() && answer(409, None, "").says_exists());
-        let ecr = r#"{"errors":[{"code":"TAG_INVALID","message":"The image tag 'v1' already exists and is immutable."}]}"#;
+        let ecr =
+            r#"{"errors":[{"code":"TAG_INVALID","message":"The image tag 'v1' already exists and is immutable."}]}"#;
         assert!(answer(400, None, ecr).says_exists());
         assert!(!answer(400, None, r#"{"errors":[{"code":"TAG_INVALID","message":"too long"}]}"#).says_exists());
         assert!(!answer(400, None, "").says_exists() && !answer(201, None, "").says_exists());

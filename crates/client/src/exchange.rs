@@ -1,24 +1,25 @@
 //! One request with everything around it: login, redirects, retries, deadlines, and the answer read whole or opened as a
-//! stream.
+//! stream. `attempt` is one try of it.
+
+mod attempt;
 
 use std::collections::HashMap;
 use std::fmt;
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::sync::{Arc, Mutex};
 
 use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
-use reqwest::{Certificate, Request, Response, Url};
-use schleuse_model::{Clock, Repository, Timestamp};
+use reqwest::{Certificate, Url};
+use schleuse_model::{Clock, Repository};
 use schleuse_oci::Error;
 use schleuse_oci::access::RegistryTime;
 use tokio::time::Instant;
 
-use crate::address::{Addresses, Endpoint, Refused, authority, same_origin};
+use crate::address::{Addresses, Endpoint};
 use crate::answer::{Answer, MESSAGE_LIMIT};
-use crate::auth::{Auth, Scope, Wire};
+use crate::auth::{Auth, Scope};
 use crate::body::Incoming;
 use crate::builder::ClientBuilder;
-use crate::payload::{Payload, Progress};
+use crate::payload::Payload;
 use crate::referrers::Support;
 use crate::retry::{Failure, Jitter, Tries};
 use crate::settings::{Deadlines, Limits, RetryPolicy};
@@ -211,179 +212,5 @@ impl Inner {
                 Err(failure) => tries.after(failure).await?,
             }
         }
-    }
-
-    /// One attempt, with at most one login and some redirects.
-    pub(crate) async fn attempt(&self, endpoint: &Endpoint, call: &Call, deadline: Instant) -> Result<Head, Failure> {
-        let mut url = call.url.clone();
-        let mut hops = 0;
-        let mut logged_in = false;
-        let wire = Wire { transport: &self.transport, addresses: &self.addresses, deadlines: self.deadlines, deadline };
-        loop {
-            // Credentials are for the registry itself: not for where a redirect or an upload's `Location` leads.
-            let home = same_origin(&url, &endpoint.base);
-            let login = if home { self.auth.header(endpoint, &call.scope, wire).await? } else { None };
-            if logged_in && home && login.is_none() {
-                return Err(unauthorized(endpoint, call).into());
-            }
-            let response = self.send(endpoint, call, &url, login.as_ref(), deadline).await?;
-            if home {
-                self.note_time(response.headers());
-            }
-            let status = response.status();
-            if status == StatusCode::UNAUTHORIZED && home && !logged_in {
-                logged_in = true;
-                if !self.auth.learn(endpoint, response.headers(), login.as_ref()).await {
-                    return Err(unauthorized(endpoint, call).into());
-                }
-                self.head(endpoint, call, response, &url, deadline).body.start(MESSAGE_LIMIT).await;
-                continue;
-            }
-            let redirect = matches!(status.as_u16(), 301 | 302 | 303 | 307 | 308);
-            if redirect && call.may_be_redirected() && hops < self.limits.redirects {
-                hops += 1;
-                let next = self.redirected(endpoint, &url, response.headers())?;
-                if let Some(next) = next {
-                    self.head(endpoint, call, response, &url, deadline).body.start(MESSAGE_LIMIT).await;
-                    url = next;
-                    continue;
-                }
-            }
-            return self.judged(endpoint, call, self.head(endpoint, call, response, &url, deadline)).await;
-        }
-    }
-
-    async fn send(
-        &self,
-        endpoint: &Endpoint,
-        call: &Call,
-        url: &Url,
-        login: Option<&HeaderValue>,
-        deadline: Instant,
-    ) -> Result<Response, Failure> {
-        let mut request = Request::new(call.method.clone(), url.clone());
-        *request.headers_mut() = call.headers.clone();
-        if let Some(login) = login {
-            request.headers_mut().insert(header::AUTHORIZATION, login.clone());
-        }
-        let progress = Progress::default();
-        *request.body_mut() = call.payload.open(&progress).await?;
-        // Registries on object storage refuse bodies of unannounced length.
-        if let Some(length) = call.payload.length() {
-            request.headers_mut().insert(header::CONTENT_LENGTH, length.into());
-        } else if call.method == Method::POST {
-            request.headers_mut().insert(header::CONTENT_LENGTH, HeaderValue::from_static("0"));
-        }
-        self.transport.send(request, &progress, deadline).await.map_err(|failed| {
-            let error = Error::Unavailable {
-                host: endpoint.host().to_owned(),
-                what: call.what.clone(),
-                message: failed.message,
-            };
-            if failed.hopeless || (call.repeat == Repeat::Once && !failed.unsent) {
-                Failure::Final(error)
-            } else {
-                Failure::Again { error, after: None }
-            }
-        })
-    }
-
-    fn head(&self, endpoint: &Endpoint, call: &Call, response: Response, url: &Url, deadline: Instant) -> Head {
-        let foreign = !same_origin(url, &endpoint.base);
-        let host = if foreign { authority(url) } else { endpoint.host().to_owned() };
-        let body = Incoming { response, host, what: call.what.clone(), idle: self.deadlines.idle, deadline };
-        Head { body, foreign }
-    }
-
-    /// Sorts out the answers that mean the same everywhere.
-    async fn judged(&self, endpoint: &Endpoint, call: &Call, head: Head) -> Result<Head, Failure> {
-        let status = head.status();
-        if !matches!(status.as_u16(), 401 | 403 | 429 | 500..=599) {
-            return Ok(head);
-        }
-        let after = retry_after(head.body.response.headers(), self.clock.now());
-        let answer = head.read(MESSAGE_LIMIT).await?;
-        let unavailable = || Error::Unavailable {
-            host: answer.host.clone(),
-            what: answer.what.clone(),
-            message: format!("{}: {}", status.as_u16(), answer.message()),
-        };
-        Err(match (status.as_u16(), call.repeat) {
-            (401, _) if !answer.foreign => unauthorized(endpoint, call).into(),
-            (403, _) if !answer.foreign => Failure::Final(Error::Denied {
-                host: answer.host.clone(),
-                what: answer.what.clone(),
-                message: answer.message(),
-            }),
-            (429, _) | (502..=504, Repeat::Read | Repeat::Write) | (500, Repeat::Read) => {
-                Failure::Again { error: unavailable(), after }
-            }
-            (500 | 502..=504, _) => Failure::Final(unavailable()),
-            _ => Failure::Final(answer.unexpected()),
-        })
-    }
-
-    /// Where a redirect leads; `None`: it says nowhere.
-    fn redirected(&self, endpoint: &Endpoint, from: &Url, headers: &HeaderMap) -> Result<Option<Url>, Error> {
-        let Some(location) = headers.get(header::LOCATION).and_then(|value| value.to_str().ok()) else {
-            return Ok(None);
-        };
-        match self.addresses.follow(from, location) {
-            Ok(url) => Ok(Some(url)),
-            Err(Refused::Plain(host)) => Err(Error::Insecure { host }),
-            Err(Refused::Malformed) => Err(Error::Unexpected {
-                host: endpoint.host().to_owned(),
-                what: "a redirect".to_owned(),
-                status: 307,
-                message: "it leads to no usable address".to_owned(),
-            }),
-        }
-    }
-
-    fn note_time(&self, headers: &HeaderMap) {
-        let said = headers.get(header::DATE).and_then(|value| value.to_str().ok()).and_then(http_date);
-        if let Some(registry) = said {
-            let time = RegistryTime { registry, local: self.clock.now() };
-            *self.time.lock().unwrap_or_else(PoisonError::into_inner) = Some(time);
-        }
-    }
-}
-
-fn unauthorized(endpoint: &Endpoint, call: &Call) -> Error {
-    Error::Unauthorized { host: endpoint.host().to_owned(), what: call.what.clone() }
-}
-
-/// RFC 9110 §5.6.7, in the one form that is still written.
-fn http_date(text: &str) -> Option<Timestamp> {
-    let parsed = jiff::fmt::rfc2822::DateTimeParser::new().parse_timestamp(text).ok()?;
-    Some(Timestamp::from_millis(parsed.as_millisecond()))
-}
-
-/// RFC 9110 §10.2.3: seconds or a date.
-fn retry_after(headers: &HeaderMap, now: Timestamp) -> Option<Duration> {
-    let text = headers.get(header::RETRY_AFTER)?.to_str().ok()?.trim();
-    match text.parse::<u64>() {
-        Ok(seconds) => Some(Duration::from_secs(seconds)),
-        Err(_) => http_date(text).map(|at| at.since(now)),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn dates_and_waits() {
-        assert_eq!(http_date("Sun, 06 Nov 1994 08:49:37 GMT"), Some(Timestamp::from_seconds(784_111_777)));
-        assert_eq!(http_date("yesterday"), None);
-        let wait = |text: &str| {
-            let mut headers = HeaderMap::new();
-            headers.insert(header::RETRY_AFTER, text.parse().unwrap());
-            retry_after(&headers, Timestamp::from_seconds(784_111_770))
-        };
-        assert_eq!(wait("3"), Some(Duration::from_secs(3)));
-        assert_eq!(wait("Sun, 06 Nov 1994 08:49:37 GMT"), Some(Duration::from_secs(7)));
-        assert_eq!(wait("Sun, 06 Nov 1994 08:49:30 GMT"), Some(Duration::ZERO));
-        assert_eq!(wait("soon"), None);
     }
 }

@@ -106,7 +106,9 @@ impl Reply {
         let start = stream::iter([Ok(Frame::data(self.body.clone()))]);
         let frames: Frames = match self.end {
             // Of known length, as servers do.
-            End::Well => return response.body(http_body_util::Full::new(self.body).map_err(|e| match e {}).boxed()).unwrap(),
+            End::Well => {
+                return response.body(http_body_util::Full::new(self.body).map_err(|e| match e {}).boxed()).unwrap();
+            }
             // Not at once: what was written first should arrive.
             End::Cut => Box::pin(start.chain(stream::once(async {
                 tokio::time::sleep(std::time::Duration::from_millis(20)).await;
@@ -153,10 +155,7 @@ impl Fake {
     }
 
     /// The same on a listener, whose port other servers' answers may have to name.
-    pub(crate) fn on(
-        listener: TcpListener,
-        handler: impl Fn(usize, &Asked) -> Reply + Send + Sync + 'static,
-    ) -> Self {
+    pub(crate) fn on(listener: TcpListener, handler: impl Fn(usize, &Asked) -> Reply + Send + Sync + 'static) -> Self {
         let host = listener.local_addr().unwrap().to_string();
         let asked = Arc::new(Mutex::new(Vec::new()));
         let (record, handler) = (asked.clone(), Arc::new(handler));

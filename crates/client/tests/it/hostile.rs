@@ -18,8 +18,7 @@ fn unexpected<T: std::fmt::Debug>(result: Result<T, Error>) {
 /// Every reading and writing call against a server that answers the same to everything.
 async fn everything_is_refused(answer: Reply) {
     let login = reply(200).body("text/html", PAGE);
-    let fake =
-        Fake::start(move |_, asked| if asked.target == "/login" { login.clone() } else { answer.clone() }).await;
+    let fake = Fake::start(move |_, asked| if asked.target == "/login" { login.clone() } else { answer.clone() }).await;
     let client = client();
     let manifest = image("x");
     let blob = Descriptor::of(media_type::LAYER_TAR, b"layer");
@@ -72,10 +71,9 @@ async fn an_error_envelope_with_status_200() {
 
 #[tokio::test]
 async fn refusals_are_told_apart() {
-    let fake = Fake::start(|_, asked| {
-        if asked.target.ends_with("/denied") { reply(403).error("DENIED") } else { reply(401) }
-    })
-    .await;
+    let fake =
+        Fake::start(|_, asked| if asked.target.ends_with("/denied") { reply(403).error("DENIED") } else { reply(401) })
+            .await;
     let denied = client().resolve(&fake.tag("denied")).await;
     assert!(matches!(&denied, Err(Error::Denied { message, .. }) if message == "DENIED: says the test"), "{denied:?}");
     assert!(matches!(client().resolve(&fake.tag("other")).await, Err(Error::Unauthorized { .. })));
@@ -124,7 +122,10 @@ async fn too_much() {
     })
     .await;
     for tag in ["announced", "streamed"] {
-        assert!(matches!(client().resolve(&fake.tag(tag)).await, Err(Error::TooLarge { limit: 0x40_0000, .. })), "{tag}");
+        assert!(
+            matches!(client().resolve(&fake.tag(tag)).await, Err(Error::TooLarge { limit: 0x40_0000, .. })),
+            "{tag}"
+        );
     }
     let blob = Descriptor::of(media_type::LAYER_TAR, b"five5");
     let announced = client().blob(&fake.repository(), &blob.digest, 5).await;

@@ -17,7 +17,8 @@ async fn registry_with_tokens(expires_in: u64) -> Fake {
     let host = listener.local_addr().unwrap();
     Fake::on(listener, move |before, asked| {
         if asked.target.starts_with("/token") {
-            let token = format!(r#"{{"token":"t{before}","expires_in":{expires_in},"issued_at":"2001-01-01T00:00:00Z"}}"#);
+            let token =
+                format!(r#"{{"token":"t{before}","expires_in":{expires_in},"issued_at":"2001-01-01T00:00:00Z"}}"#);
             return reply(200).body("application/json", token);
         }
         match asked.header("authorization") {
@@ -64,12 +65,18 @@ async fn a_token_is_fetched_once_until_it_expires() {
 
     tokio::time::advance(Duration::from_secs(296)).await;
     client.resolve(&fake.tag("v1")).await.unwrap();
-    assert_eq!(fake.lines()[5..], ["GET /token?service=the+service&scope=repository%3Aa%2Fb%3Apull", "GET /v2/a/b/manifests/v1"]);
+    assert_eq!(
+        fake.lines()[5..],
+        ["GET /token?service=the+service&scope=repository%3Aa%2Fb%3Apull", "GET /v2/a/b/manifests/v1"]
+    );
 
     // Another repository: another scope, but the question is not paid for again.
     let other: Repository = format!("{}/other", fake.host).parse().unwrap();
     client.resolve(&other.tag("v1".parse().unwrap())).await.unwrap();
-    assert_eq!(fake.lines()[7..], ["GET /token?service=the+service&scope=repository%3Aother%3Apull", "GET /v2/other/manifests/v1"]);
+    assert_eq!(
+        fake.lines()[7..],
+        ["GET /token?service=the+service&scope=repository%3Aother%3Apull", "GET /v2/other/manifests/v1"]
+    );
 }
 
 #[tokio::test]

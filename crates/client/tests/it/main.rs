@@ -1,5 +1,7 @@
 //! The client against real registries, and against servers that answer what no registry should.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
+
 mod docker_registry;
 mod fake;
 mod hostile;

@@ -130,7 +130,9 @@ async fn registry(says_subject: bool, has_api: bool) -> Fake {
         if asked.target.contains("/referrers/") {
             let evidence: Vec<&Manifest> = stored
                 .iter()
-                .filter(|(name, manifest)| name.starts_with("sha256:") && manifest.as_image().unwrap().subject.is_some())
+                .filter(|(name, manifest)| {
+                    name.starts_with("sha256:") && manifest.as_image().unwrap().subject.is_some()
+                })
                 .map(|(_, manifest)| manifest)
                 .collect();
             return if has_api { list(&evidence) } else { reply(404) };
