@@ -17,8 +17,8 @@
 //! # Why the floor
 //! Wald's test ends at its lower bound. A rollout does not: it goes on watching until its window is over, because releases also
 //! fall ill later (a leak, a cache that fills, a token that expires). Left to run, Λ sinks by 0.35 with each good probe, and half a
-//! window of good news is a debt that hides what comes after: after 30 good probes 5 straight failures are needed to say sick,
-//! after an hour of them about 75. So Λ never sinks below the acceptance bound, which is the usual restart after acceptance (Page's
+//! window of good news is a debt that hides what comes after: after 30 good probes 6 straight failures are needed to say sick,
+//! after an hour of them 76. So Λ never sinks below the acceptance bound, which is the usual restart after acceptance (Page's
 //! cumulative sum, 1954): however long it was well, 4 straight failures (or 3 over the span of the other rule) are enough.
 //!
 //! # Caveats

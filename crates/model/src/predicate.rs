@@ -3,6 +3,7 @@
 //! The envelope around them (statement, DSSE, bundle) is the `sign` crate's.
 
 pub mod provenance;
+pub mod test_result;
 
 /// cosign 3's "this is a signature" predicate. Its body is `{}`.
 pub const COSIGN_SIGN_V1: &str = "https://sigstore.dev/cosign/sign/v1";
