@@ -19,7 +19,10 @@ pub struct ReferenceError {
 }
 
 fn error(text: &str, reason: &'static str) -> ReferenceError {
-    ReferenceError { text: text.chars().take(300).map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect(), reason }
+    ReferenceError {
+        text: text.chars().take(300).map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect(),
+        reason,
+    }
 }
 
 /// A repository: `registry host[:port]` and path, such as `ghcr.io/acme/billing`.
@@ -104,9 +107,9 @@ fn is_path_component(part: &str) -> bool {
     let edges = bytes.first().is_some_and(|b| alphanumeric(*b)) && bytes.last().is_some_and(|b| alphanumeric(*b));
     let separators = part.split(|c: char| c.is_ascii_lowercase() || c.is_ascii_digit()).filter(|s| !s.is_empty());
     edges
-        && separators.into_iter().all(|separator| {
-            matches!(separator, "." | "_" | "__") || separator.bytes().all(|b| b == b'-')
-        })
+        && separators
+            .into_iter()
+            .all(|separator| matches!(separator, "." | "_" | "__") || separator.bytes().all(|b| b == b'-'))
 }
 
 fn is_host(host: &str) -> bool {
@@ -162,7 +165,10 @@ impl FromStr for Tag {
         if good {
             Ok(Self(text.into()))
         } else {
-            Err(error(text, "a tag has at most 128 letters, digits, `_`, `.` and `-`, and starts with none of `.` and `-`"))
+            Err(error(
+                text,
+                "a tag has at most 128 letters, digits, `_`, `.` and `-`, and starts with none of `.` and `-`",
+            ))
         }
     }
 }
@@ -343,9 +349,27 @@ mod tests {
     fn refused() {
         let long = format!("ghcr.io/{}", "a".repeat(256));
         for text in [
-            "", "/", "ghcr.io/", "ghcr.io/Acme/x", "ghcr.io/a//b", "ghcr.io/../x", "ghcr.io/a/.b", "ghcr.io/a/b-",
-            "ghcr.io/a___b", "ghcr.io/a..b", "ghcr.io:99999/a", "gh cr.io/a", "ghcr.io/a:", "ghcr.io/a:-t", "ghcr.io/a@sha256:00",
-            "ghcr.io/a@", "[::1/a", "[zz]:1/a", "a\u{0}b", "-x.io/a", long.as_str(),
+            "",
+            "/",
+            "ghcr.io/",
+            "ghcr.io/Acme/x",
+            "ghcr.io/a//b",
+            "ghcr.io/../x",
+            "ghcr.io/a/.b",
+            "ghcr.io/a/b-",
+            "ghcr.io/a___b",
+            "ghcr.io/a..b",
+            "ghcr.io:99999/a",
+            "gh cr.io/a",
+            "ghcr.io/a:",
+            "ghcr.io/a:-t",
+            "ghcr.io/a@sha256:00",
+            "ghcr.io/a@",
+            "[::1/a",
+            "[zz]:1/a",
+            "a\u{0}b",
+            "-x.io/a",
+            long.as_str(),
         ] {
             assert!(text.parse::<Reference>().is_err(), "{text:?}");
         }
