@@ -26,6 +26,9 @@ pub(crate) struct Cli {
 /// The verbs. A verb stands in [`GROUPS`] too, or is hidden.
 #[derive(Subcommand, Debug)]
 pub(crate) enum Verb {
+    Build(commands::build::Args),
+    Sign(commands::sign::Args),
+    Verify(commands::verify::Args),
     Key(commands::key::Args),
     Registry(commands::registry::Args),
     Config(commands::config::Args),

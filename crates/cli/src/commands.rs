@@ -1,11 +1,14 @@
 //! The verbs. One file each: raw flags become settings, settings go into one library call, the answer is rendered.
 
+pub(crate) mod build;
 pub(crate) mod completions;
 pub(crate) mod config;
 pub(crate) mod demo_app;
 pub(crate) mod hidden;
 pub(crate) mod key;
 pub(crate) mod registry;
+pub(crate) mod sign;
+pub(crate) mod verify;
 
 use schleuse_model::Exit;
 
@@ -16,6 +19,9 @@ use crate::failure::Failure;
 /// Runs a verb.
 pub(crate) async fn run(verb: Verb, context: &Context) -> Result<Exit, Failure> {
     match verb {
+        Verb::Build(args) => build::run(&args, context).await,
+        Verb::Sign(args) => sign::run(&args, context).await,
+        Verb::Verify(args) => verify::run(&args, context).await,
         Verb::Key(args) => key::run(&args, context).await,
         Verb::Registry(args) => registry::run(args, context).await,
         Verb::Config(args) => config::run(&args, context),
@@ -31,7 +37,12 @@ impl Verb {
     pub(crate) const fn after_interrupt(&self) -> Option<&'static str> {
         const AGAIN: &str = "nothing is left half done: run the same command again";
         match self {
-            Self::Key(_) | Self::Config(_) | Self::Completions(_) => Some(AGAIN),
+            Self::Build(_)
+            | Self::Sign(_)
+            | Self::Verify(_)
+            | Self::Key(_)
+            | Self::Config(_)
+            | Self::Completions(_) => Some(AGAIN),
             Self::Registry(_) | Self::DemoApp(_) | Self::LocalInit(_) | Self::FrontDoor(_) => None,
         }
     }

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use schleuse_config::Flags;
 use schleuse_config::env::{self, Environment};
 use schleuse_model::{Clock, Exit, Explain, SystemClock, Timestamp};
 
@@ -11,7 +12,6 @@ use crate::failure::Failure;
 use crate::output::Printer;
 use crate::progress::Progress;
 use crate::project::Project;
-use crate::settings::ConnectionArgs;
 
 /// One run of the program.
 #[derive(Debug)]
@@ -65,7 +65,7 @@ impl Context {
     }
 
     /// The project around us: its configuration and what that describes.
-    pub(crate) fn project(&self, flags: &ConnectionArgs) -> Result<Project, Failure> {
+    pub(crate) fn project(&self, flags: &Flags) -> Result<Project, Failure> {
         Project::load(self, flags)
     }
 

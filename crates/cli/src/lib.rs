@@ -11,6 +11,7 @@
 //!
 //! **Nothing depends on it**; it alone names the registry client, the embedded registry, clap and a terminal.
 
+mod build;
 mod cli;
 mod commands;
 mod context;
@@ -24,6 +25,8 @@ mod output;
 mod password;
 mod progress;
 mod project;
+mod provenance;
+mod reference;
 mod settings;
 mod signals;
 mod start;

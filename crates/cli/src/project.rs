@@ -7,7 +7,7 @@ use std::sync::Arc;
 use schleuse_client::credentials::{DockerConfig, FirstOf, StaticCredentials};
 use schleuse_client::{Client, ClientBuilder};
 use schleuse_config::env::{self, Environment};
-use schleuse_config::{Config, FILE_NAME, MAX_BYTES, Source, UnknownKeyFile, policy_digest};
+use schleuse_config::{Config, FILE_NAME, Flags, MAX_BYTES, Source, UnknownKeyFile, policy_digest};
 use schleuse_model::{Digest, Exit, Explain, Repository};
 use schleuse_oci::{Credential, CredentialSource};
 use schleuse_sign::{Role, Trust, TrustedKey};
@@ -17,7 +17,6 @@ use crate::failure::Failure;
 use crate::files::{self, FileError};
 use crate::git::Git;
 use crate::keys::{self, KeyReference};
-use crate::settings::ConnectionArgs;
 
 /// The configuration and where it lies.
 #[derive(Debug)]
@@ -65,7 +64,7 @@ impl Explain for ProjectError {
 
 impl Project {
     /// Reads the configuration: the named file, or the nearest `schleuse.toml`. None at all means defaults.
-    pub(crate) fn load(context: &Context, flags: &ConnectionArgs) -> Result<Self, Failure> {
+    pub(crate) fn load(context: &Context, flags: &Flags) -> Result<Self, Failure> {
         let here = context.folder()?;
         let file = context.named_config.clone().or_else(|| nearest(&here));
         let bytes = match &file {
@@ -76,7 +75,7 @@ impl Project {
         let Ok(text) = std::str::from_utf8(&bytes) else {
             return Err(ProjectError::NotText(file.unwrap_or_default()).into());
         };
-        let config = schleuse_config::load(Source { name: &name, text }, &flags.flags(), &context.environment)?;
+        let config = schleuse_config::load(Source { name: &name, text }, flags, &context.environment)?;
         let root = match file.as_deref().and_then(Path::parent) {
             Some(folder) => here.join(folder),
             None => here,

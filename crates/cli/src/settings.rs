@@ -28,22 +28,35 @@ pub(crate) struct GlobalArgs {
     pub(crate) config: Option<PathBuf>,
 }
 
-/// Where things are, as typed: flags of the verbs that talk to a registry. Policy has no flags (DESIGN §8).
+/// How registries are reached, as typed.
 #[derive(Args, Clone, Debug, Default)]
-#[command(next_help_heading = "Connection")]
+pub(crate) struct RegistryArgs {
+    /// A registry (host[:port]) that may be spoken to over plain HTTP; loopback needs no flag
+    #[arg(long, value_name = "HOST", help_heading = "Connection")]
+    pub(crate) insecure_registry: Vec<String>,
+}
+
+/// Where things are, as typed: flags of the verbs that work on the project's image. Policy has no flags (DESIGN §8).
+#[derive(Args, Clone, Debug, Default)]
 pub(crate) struct ConnectionArgs {
     /// The image's repository [default: `image` in schleuse.toml, or from the git remote]
-    #[arg(long, value_name = "REPOSITORY")]
+    #[arg(id = "repository", long = "image", value_name = "REPOSITORY", help_heading = "Connection")]
     pub(crate) image: Option<String>,
-    /// A registry (host[:port]) that may be spoken to over plain HTTP; loopback needs no flag
-    #[arg(long, value_name = "HOST")]
-    pub(crate) insecure_registry: Vec<String>,
+    #[command(flatten)]
+    pub(crate) registry: RegistryArgs,
+}
+
+impl RegistryArgs {
+    /// As the configuration takes them.
+    pub(crate) fn flags(&self) -> Flags {
+        Flags { insecure_registries: self.insecure_registry.clone(), ..Flags::default() }
+    }
 }
 
 impl ConnectionArgs {
     /// As the configuration takes them.
     pub(crate) fn flags(&self) -> Flags {
-        Flags { image: self.image.clone(), insecure_registries: self.insecure_registry.clone(), ..Flags::default() }
+        Flags { image: self.image.clone(), ..self.registry.flags() }
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use schleuse_config::Flags;
 use schleuse_config::schema::schema_text;
 use schleuse_model::Exit;
 use serde::Serialize;
@@ -76,7 +77,7 @@ impl Report for Settings {
 }
 
 fn show(args: &Show, context: &Context) -> Result<(), Failure> {
-    let project = context.project(&args.connection)?;
+    let project = context.project(&args.connection.flags())?;
     let setting = |shown: &schleuse_config::Shown| Setting {
         key: shown.key.clone(),
         value: shown.value.clone(),
@@ -105,7 +106,7 @@ impl Report for Checked {
 }
 
 fn check(context: &Context) -> Result<(), Failure> {
-    let project = context.project(&ConnectionArgs::default())?;
+    let project = context.project(&Flags::default())?;
     let file = project.require_file()?.to_owned();
     let trusted_keys = project.trust(context)?.keys().count();
     let environments = project.config.policy.ladder.iter().map(|rung| rung.name.to_string()).collect();

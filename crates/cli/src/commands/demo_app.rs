@@ -39,6 +39,9 @@ pub(crate) async fn run(context: &Context) -> Result<Exit, Failure> {
     if let Ok(address) = service.address() {
         context.printer.note(&format!("billing {version} listening on http://{address}"));
     }
-    service.serve(async { drop(stop.asked().await) }).await?;
+    let stopped = async {
+        stop.asked().await;
+    };
+    service.serve(stopped).await?;
     Ok(Exit::Done)
 }

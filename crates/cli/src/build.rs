@@ -1,0 +1,9 @@
+//! `schleuse build`, behind the flags: from which source, by which recipe, and whether it was built already.
+
+mod recipe;
+mod reuse;
+mod source;
+
+pub(crate) use recipe::{Recipe, RecipeError};
+pub(crate) use reuse::{Existing, existing};
+pub(crate) use source::{SourceArgs, SourceState, is_dirty};

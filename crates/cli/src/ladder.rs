@@ -1,0 +1,302 @@
+//! From the configuration to what the `promote` crate works with: journals, targets, gates, and the world around them.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use schleuse_client::Client;
+use schleuse_config::policy::Rung;
+use schleuse_config::{CommitMode, env};
+use schleuse_deploy::{LocalSettings, LocalTarget, Target};
+use schleuse_journal::commit::git::{GitRef, GitSettings};
+use schleuse_journal::journal::{CommitChoice, Writer};
+use schleuse_journal::{Journal, Names, RunId};
+use schleuse_model::{Actor, EnvironmentName, Exit, Explain, Reference};
+use schleuse_promote::promotion::ImageChoice;
+use schleuse_promote::{Environment, HttpProber, Observer, ProbeSpec, World};
+use schleuse_sign::{Signer, Trust};
+
+use crate::context::Context;
+use crate::failure::Failure;
+use crate::project::Project;
+use crate::settings::ConnectionArgs;
+use crate::{gates, random};
+
+/// What is asked for does not fit the ladder.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum LadderError {
+    /// No such rung.
+    #[error("there is no environment `{name}`")]
+    NoSuchEnvironment {
+        /// As typed.
+        name: String,
+        /// The ones there are.
+        known: Vec<String>,
+    },
+    /// The configuration names none.
+    #[error("schleuse.toml has no [environment.…]")]
+    NoEnvironments,
+    /// Several, and none was named.
+    #[error("which environment is meant? there are several, and none is called production")]
+    WhichEnvironment {
+        /// The ones there are.
+        known: Vec<String>,
+    },
+    /// `--from` names the rung itself, or one above it.
+    #[error("{from} does not come before {to}")]
+    NotBefore {
+        /// The source.
+        from: EnvironmentName,
+        /// The destination.
+        to: EnvironmentName,
+    },
+    /// Nobody is trusted.
+    #[error("nobody is trusted to build: [trust] names no build key")]
+    NoTrust,
+    /// What was typed is neither a reference nor the digits of a digest.
+    #[error("`{0}` names no release")]
+    NotARelease(String),
+    /// The program cannot be found again.
+    #[error("cannot tell where this program lies")]
+    NoProgram(#[source] std::io::Error),
+    /// There is no place for the local target's state.
+    #[error("nowhere to keep the state of `host = \"local\"`")]
+    NoState,
+    /// The settings of an environment cannot be used.
+    #[error("[environment.{environment}] cannot be used")]
+    Health {
+        /// Whose.
+        environment: EnvironmentName,
+        /// Why.
+        source: schleuse_health::SettingsError,
+    },
+}
+
+impl Explain for LadderError {
+    fn exit(&self) -> Exit {
+        Exit::Usage
+    }
+
+    fn hints(&self) -> Vec<String> {
+        match self {
+            Self::NoSuchEnvironment { name, known } => {
+                let near = known.iter().find(|other| other.starts_with(name.as_str()) || name.starts_with(other.as_str()));
+                let known = format!("there are: {}", known.join(", "));
+                near.map(|near| format!("did you mean `{near}`?")).into_iter().chain([known]).collect()
+            }
+            Self::WhichEnvironment { known } => vec![format!("name one of: {}", known.join(", "))],
+            Self::NoEnvironments => vec!["add one: [environment.production]".to_owned()],
+            Self::NotBefore { .. } => vec!["the ladder is the order of the environments in schleuse.toml".to_owned()],
+            Self::NoTrust => vec!["list the public key: [trust] build = [\"schleuse.pub\"]".to_owned()],
+            Self::NotARelease(_) => {
+                vec!["write name:tag, name@sha256:…, or at least 7 digits of a digest that the ladder knows".to_owned()]
+            }
+            Self::NoState => vec!["set `state` in the environment, or HOME".to_owned()],
+            Self::Health { source, .. } => source.hints(),
+            Self::NoProgram(_) => Vec::new(),
+        }
+    }
+}
+
+/// The ladder of one project, ready to read.
+#[derive(Debug)]
+pub(crate) struct Ladder<'a> {
+    context: &'a Context,
+    pub(crate) project: Project,
+    pub(crate) names: Names,
+    pub(crate) client: Arc<Client>,
+    pub(crate) trust: Arc<Trust>,
+}
+
+impl<'a> Ladder<'a> {
+    /// Reads configuration and keys.
+    pub(crate) async fn open(context: &'a Context, flags: &ConnectionArgs) -> Result<Self, Failure> {
+        let project = context.project(flags)?;
+        let image = project.image(context).await?;
+        let names = match &project.config.connection.journal {
+            Some(journal) => Names { image, journal: journal.value.clone() },
+            None => Names::beside(image)?,
+        };
+        let client = Arc::new(project.client(context, &names.image)?);
+        let trust = Arc::new(project.trust(context)?);
+        Ok(Self { context, project, names, client, trust })
+    }
+
+    /// The rungs, lowest first.
+    pub(crate) fn rungs(&self) -> &[Rung] {
+        &self.project.config.policy.ladder
+    }
+
+    /// The rung called `name`.
+    pub(crate) fn rung(&self, name: &str) -> Result<&Rung, LadderError> {
+        let found = self.rungs().iter().find(|rung| rung.name.as_str() == name);
+        found.ok_or_else(|| LadderError::NoSuchEnvironment { name: name.to_owned(), known: self.known() })
+    }
+
+    /// The rung that is meant when none is named: production, or the only one.
+    pub(crate) fn rung_or_production(&self, name: Option<&str>) -> Result<&Rung, LadderError> {
+        match (name, self.rungs()) {
+            (Some(name), _) => self.rung(name),
+            (None, []) => Err(LadderError::NoEnvironments),
+            (None, [only]) => Ok(only),
+            (None, rungs) => rungs
+                .iter()
+                .find(|rung| rung.name.as_str() == "production")
+                .ok_or_else(|| LadderError::WhichEnvironment { known: self.known() }),
+        }
+    }
+
+    /// The rung that `to` takes its releases from: `from` if named, else the one before it; none for the first.
+    pub(crate) fn source(&self, to: &Rung, from: Option<&str>) -> Result<Option<&Rung>, LadderError> {
+        let place = |name: &EnvironmentName| self.rungs().iter().position(|rung| rung.name == *name);
+        let Some(from) = from else { return Ok(self.project.config.policy.before(&to.name)) };
+        let from = self.rung(from)?;
+        if place(&from.name) < place(&to.name) {
+            Ok(Some(from))
+        } else {
+            Err(LadderError::NotBefore { from: from.name.clone(), to: to.name.clone() })
+        }
+    }
+
+    fn known(&self) -> Vec<String> {
+        self.rungs().iter().map(|rung| rung.name.to_string()).collect()
+    }
+
+    /// The rung's journal, to read.
+    pub(crate) fn journal(&self, rung: &Rung) -> Journal {
+        let (names, trust) = (self.names.clone(), self.trust.clone());
+        Journal::new(names, rung.name.clone(), trust, self.client.clone(), self.git())
+    }
+
+    /// The rung with everything that moving releases into it needs.
+    pub(crate) fn environment(&self, rung: &Rung) -> Result<Environment, Failure> {
+        let configured = self.project.config.target(&rung.name);
+        let health = configured.map(|target| target.health.clone()).unwrap_or_default();
+        let settings = schleuse_health::Settings {
+            interval: health.interval,
+            timeout: health.timeout,
+            window: health.window,
+            grace: health.grace,
+            failures_in_a_row: health.failures,
+            span: health.span,
+            ..schleuse_health::Settings::default()
+        };
+        let unusable = |source| LadderError::Health { environment: rung.name.clone(), source };
+        settings.validate().map_err(unusable)?;
+        Ok(Environment {
+            journal: self.journal(rung).with_writer(self.writer()?),
+            target: self.target(rung)?,
+            health: settings,
+            probe: ProbeSpec { path: health.path, status: health.expect_status, timeout: health.timeout },
+            gate: gates::gate(self.context, &self.project, rung)?,
+        })
+    }
+
+    /// Where the rung's releases run.
+    pub(crate) fn target(&self, rung: &Rung) -> Result<Option<Arc<dyn Target>>, Failure> {
+        let Some(configured) = self.project.config.target(&rung.name) else { return Ok(None) };
+        let mut variables = BTreeMap::new();
+        if let Some(file) = &configured.env_file {
+            variables.extend(crate::files::variables(&self.project.root.join(file))?);
+        }
+        variables.extend(configured.env.clone());
+        let settings = LocalSettings {
+            folder: self.state(rung, configured.state.as_deref())?,
+            environment: rung.name.clone(),
+            program: std::env::current_exe().map_err(LadderError::NoProgram)?,
+            listen: configured.listen,
+            port: Some(configured.port),
+            variables,
+            ..LocalSettings::default()
+        };
+        Ok(Some(Arc::new(LocalTarget::new(settings, self.client.clone()))))
+    }
+
+    /// The folder of a local target: as configured, or below `XDG_STATE_HOME`.
+    fn state(&self, rung: &Rung, configured: Option<&str>) -> Result<PathBuf, LadderError> {
+        if let Some(folder) = configured {
+            return Ok(self.project.root.join(folder).join(rung.name.as_str()));
+        }
+        let get = |variable| self.context.environment.get(variable).map(PathBuf::from);
+        let state = get(&env::XDG_STATE_HOME).or_else(|| Some(get(&env::HOME)?.join(".local/state")));
+        let state = state.ok_or(LadderError::NoState)?;
+        Ok(state.join("schleuse").join(self.names.image.to_string().replace('/', "_")).join(rung.name.as_str()))
+    }
+
+    /// A world to act in.
+    pub(crate) fn world(&self, signer: Arc<dyn Signer>, observer: Arc<dyn Observer>) -> Result<World, Failure> {
+        Ok(World {
+            pull: self.client.clone(),
+            push: self.client.clone(),
+            referrers: self.client.clone(),
+            trust: self.trust.clone(),
+            signer,
+            clock: self.context.clock.clone(),
+            prober: Arc::new(HttpProber),
+            observer,
+            actor: self.actor(),
+            run: RunId::new(random::bytes()?),
+            policy: self.project.policy_digest(self.context)?,
+        })
+    }
+
+    fn writer(&self) -> Result<Writer, Failure> {
+        let choice = match self.project.config.policy.commit {
+            CommitMode::Auto => CommitChoice::Auto,
+            CommitMode::Registry => CommitChoice::Registry,
+            CommitMode::Git => CommitChoice::Git,
+        };
+        let nonce = schleuse_model::digest::to_hex(&random::bytes::<8>()?);
+        Ok(Writer { push: self.client.clone(), choice, nonce })
+    }
+
+    /// The git remote that can be a commit point: where the project's folder is a checkout.
+    fn git(&self) -> Option<GitRef> {
+        let folder = self.project.root.ancestors().find(|folder| folder.join(".git").exists())?;
+        let environment = &self.context.environment;
+        // What git needs to reach its remote as this person, and nothing else.
+        let kept = ["HOME", "SSH_AUTH_SOCK", "XDG_CONFIG_HOME", "GIT_SSH_COMMAND", "GIT_ASKPASS"];
+        let kept = kept.iter().filter_map(|name| {
+            Some(((*name).to_owned(), self.context.variables.get(name)?.to_owned()))
+        });
+        let settings = GitSettings {
+            search_path: environment.get(&env::PATH).unwrap_or("/usr/bin:/bin").to_owned(),
+            environment: kept.collect(),
+            folder: folder.to_owned(),
+            remote: self.project.config.connection.git_remote.value.clone(),
+        };
+        let push = Some(self.client.clone() as Arc<dyn schleuse_oci::Push>);
+        Some(GitRef::new(settings, push, self.names.image.clone(), self.names.journal.clone()))
+    }
+
+    /// Who this is, as the machine claims.
+    fn actor(&self) -> Actor {
+        let get = |name: &str| self.context.variables.get(name);
+        let name = ["GITHUB_TRIGGERING_ACTOR", "GITHUB_ACTOR", "USER", "LOGNAME"].into_iter().find_map(get);
+        let name: String = name.unwrap_or("unknown").chars().filter(|c| !c.is_control()).take(80).collect();
+        Actor { name, claimed: true }
+    }
+}
+
+/// Reads what a person typed for a release.
+pub(crate) fn release(text: &str) -> Result<ImageChoice, LadderError> {
+    let digits = text.strip_prefix("sha256:").unwrap_or(text);
+    if (7..=64).contains(&digits.len()) && digits.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f')) {
+        return Ok(ImageChoice::Digits(digits.to_owned()));
+    }
+    let reference = text.parse::<Reference>().map_err(|_| LadderError::NotARelease(text.to_owned()))?;
+    Ok(ImageChoice::Reference(reference))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn how_people_name_releases() {
+        assert_eq!(release("9b1e4c07aa31").unwrap(), ImageChoice::Digits("9b1e4c07aa31".to_owned()));
+        assert_eq!(release("sha256:9b1e4c07aa31").unwrap(), ImageChoice::Digits("9b1e4c07aa31".to_owned()));
+        assert!(matches!(release("ghcr.io/acme/billing:1.4.0").unwrap(), ImageChoice::Reference(_)));
+        assert_eq!(release("a b").unwrap_err().hints().len(), 1);
+    }
+}
