@@ -332,9 +332,7 @@ fn attestation(content: &Content, trust: &Trust, role: Role) -> Result<VerifiedS
             Ok(VerifiedStatement { statement, signer: signer.clone(), role })
         }
         Content::Envelope(bytes) => verify_envelope(bytes, trust, role, ATTESTATION_LIMIT),
-        Content::Simple { .. } => {
-            Err(Reason::PayloadType { found: schleuse_oci::media_type::SIMPLE_SIGNING.to_owned() })
-        }
+        Content::Simple { .. } => Err(Reason::PayloadType { found: media_type::SIMPLE_SIGNING.to_owned() }),
         Content::Unreadable(reason) => Err(reason.clone()),
     }
 }
