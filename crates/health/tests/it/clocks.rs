@@ -49,12 +49,13 @@ struct Step {
 
 fn step() -> impl Strategy<Value = Step> {
     let jump = prop_oneof![
-        12 => Just(0i64),
-        2 => -8_000i64..8_000,
+        // Rare enough that a good part of the runs reaches the end of the window: a property that is never reached holds too.
+        200 => Just(0i64),
+        8 => -4_000i64..50_000,
         1 => -400_000i64..400_000,
         1 => prop_oneof![Just(i64::MAX / 4), Just(i64::MIN / 4)],
     ];
-    let outcome = prop_oneof![60 => Just(0u8), 1 => Just(1), 2 => Just(2)];
+    let outcome = prop_oneof![120 => Just(0u8), 1 => Just(1), 2 => Just(2)];
     (4_500i64..5_500, jump, outcome).prop_map(|(real, jump, outcome)| Step { real, jump, outcome })
 }
 
@@ -65,7 +66,7 @@ proptest! {
     /// for at most 1¼ intervals; without jumps, for the whole of it), or whose last five probes were not all good; and there is an
     /// end to waiting.
     #[test]
-    fn healthy_is_earned(steps in prop::collection::vec(step(), 1..90), ask_jump in prop_oneof![3 => Just(0i64), 1 => any::<i64>()]) {
+    fn healthy_is_earned(steps in prop::collection::vec(step(), 40..90), ask_jump in prop_oneof![3 => Just(0i64), 1 => any::<i64>()]) {
         let settings = Settings::default();
         let mut analysis = Analysis::new(settings.clone(), at(0));
         let (mut real, mut wall, mut jumps) = (0i64, 0i64, 0u32);
