@@ -6,7 +6,8 @@
 //!
 //! # Guarantees
 //! - A layer's bytes are parsed only after they matched the digest the manifest has, and nothing of a layer is written before
-//!   the uncompressed archive was read through once: digest against `diff_id`, every limit, every path. That pass costs a second
+//!   the uncompressed archive was read through once: digest against `diff_id`, every path, every limit that does not depend on
+//!   what is in the root already. That pass costs a second
 //!   decompression (some 0.3 s per 100 MB) and gives whiteouts their meaning without a list in memory: they are applied during
 //!   that order, before any entry of their own layer, as the specification asks.
 //! - Every operation walks from the root's file descriptor component by component with `openat(O_NOFOLLOW)`. A check by path
@@ -22,7 +23,8 @@
 //! # Caveats
 //! Layers that write *through* a symbolic link of an earlier one (`lib/x` where `lib` links to `usr/lib`) are refused, where
 //! some engines follow the link inside the root: no builder we know writes such layers. Times of folders are not kept. Nothing is
-//! fsynced: a caller for whom a crash matters unpacks into a passing folder and renames. zstd is not supported yet.
+//! fsynced: a caller for whom a crash matters unpacks into a passing folder and renames. Giving up the returned future does not stop
+//! the layer that is being written at that moment. zstd is not supported yet.
 
 mod apply;
 mod error;
@@ -34,7 +36,7 @@ mod tarball;
 use std::path::Path;
 use std::sync::Arc;
 
-use futures_util::StreamExt as _;
+use futures_util::{StreamExt as _, TryStreamExt as _};
 use schleuse_model::{Digest, PinnedRef, json};
 use schleuse_oci::manifest::CONFIG_LIMIT;
 use schleuse_oci::{Descriptor, ImageConfig, ImageManifest, Manifest, Platform, Pull, media_type};
@@ -43,13 +45,11 @@ pub use error::{EntryError, LayerError, TarError, UnpackError};
 pub use limits::{Limit, Limits};
 pub use root::Root;
 
+use crate::copy::CONCURRENT_BLOBS;
 use crate::path::printable;
 use crate::select::select;
 use crate::work::{self, Passing};
 use apply::{Budget, Layer};
-
-/// How many layers are fetched ahead of the one being unpacked.
-const LAYERS_AHEAD: usize = crate::copy::CONCURRENT_BLOBS;
 
 /// Whose the unpacked files are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -84,7 +84,7 @@ pub struct Unpacked {
 
 /// Unpacks `image` (or the child for `platform` of an index) from `from` into `root`, which must be empty or not exist.
 ///
-/// `work` takes the layers on their way; each is deleted once it was unpacked. After an error `root` is empty again, as far as
+/// `work` takes the layers as they are downloaded ([`Limits::compressed_bytes`] at most); each is deleted once it was unpacked. After an error `root` is empty again, as far as
 /// that was possible; after a crash it may hold part of the image.
 ///
 /// # Errors
@@ -196,11 +196,11 @@ async fn apply_all(
     limits: &Limits,
     ownership: Ownership,
 ) -> Result<Budget, UnpackError> {
+    // All before the first is unpacked: a download that nobody reads from while a large layer is written would time out.
     let fetches: Vec<_> = plan.into_iter().map(|layer| fetch(from, image, layer, work)).collect();
-    let mut fetched = futures_util::stream::iter(fetches).buffered(LAYERS_AHEAD);
+    let fetched: Vec<_> = futures_util::stream::iter(fetches).buffered(CONCURRENT_BLOBS).try_collect().await?;
     let mut budget = Budget::default();
-    while let Some(layer) = fetched.next().await {
-        let (blob, diff_id, compression, file) = layer?;
+    for (blob, diff_id, compression, file) in fetched {
         let (root, limits) = (Arc::clone(root), limits.clone());
         let digest = blob.digest.clone();
         let applied = work::blocking(move || {

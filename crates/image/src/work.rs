@@ -70,6 +70,7 @@ pub(crate) fn sync_folder(folder: &Path) -> io::Result<()> {
 /// Streams a blob into a file in `folder`. The file that comes back has exactly the size and digest of `blob`, whoever sent it.
 pub(crate) async fn spool(mut stream: BodyStream, blob: &Descriptor, folder: &Path) -> Result<Passing, Error> {
     let failed = |source| Error::Store { what: folder.display().to_string(), source };
+    std::fs::create_dir_all(folder).map_err(failed)?;
     let (passing, file) = Passing::create(folder).map_err(failed)?;
     let mut file = tokio::fs::File::from_std(file);
     let mut hasher = Hasher::new(blob.digest.algorithm());

@@ -38,7 +38,9 @@ pub(super) fn collect(sources: &[Source], parents: bool) -> Result<Entries, Buil
     for source in sources {
         let to = source.to.relative().as_bytes();
         let read = |error| BuildError::Read { path: source.from.clone(), source: error };
-        let metadata = fs::metadata(&source.from).map_err(read)?;
+        // A link that was named is followed, here and only here.
+        let from = fs::canonicalize(&source.from).map_err(read)?;
+        let metadata = fs::symlink_metadata(&from).map_err(read)?;
         if to.is_empty() && !metadata.is_dir() {
             return Err(BuildError::FileAsRoot { path: source.from.clone() });
         }
@@ -48,7 +50,7 @@ pub(super) fn collect(sources: &[Source], parents: bool) -> Result<Entries, Buil
                 entries.entry(to[..at].to_vec()).or_insert(parent);
             }
         }
-        walk(&mut entries, source, &metadata)?;
+        walk(&mut entries, source, from, &metadata)?;
     }
     no_file_is_a_folder(&entries)?;
     Ok(entries)
@@ -68,12 +70,13 @@ fn no_file_is_a_folder(entries: &Entries) -> Result<(), BuildError> {
 }
 
 /// Depth is bounded by the length of a path, so a stack of our own is all it takes.
-fn walk(entries: &mut Entries, source: &Source, metadata: &Metadata) -> Result<(), BuildError> {
-    let mut open = vec![(source.from.clone(), source.to.relative().as_bytes().to_vec())];
-    add(entries, source, &source.from, &open[0].1, metadata)?;
+fn walk(entries: &mut Entries, source: &Source, from: PathBuf, metadata: &Metadata) -> Result<(), BuildError> {
+    let to = source.to.relative().as_bytes().to_vec();
+    add(entries, source, &from, &to, metadata)?;
     if !metadata.is_dir() {
         return Ok(());
     }
+    let mut open = vec![(from, to)];
     while let Some((folder, to)) = open.pop() {
         let read = |error| BuildError::Read { path: folder.clone(), source: error };
         for item in fs::read_dir(&folder).map_err(read)? {

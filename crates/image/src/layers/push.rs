@@ -11,7 +11,8 @@ use crate::copy::{CONCURRENT_BLOBS, CopyError, Moved, Progress, Route, copy_all}
 
 impl Built {
     /// Pushes layers, configuration, manifest, and last the tags: none ever names an incomplete image. The base's layers are
-    /// mounted where the registry can, else copied from `base`, where the image was built from, by way of `work`.
+    /// mounted where the registry can, else copied from `base`, where the image was built from, by way of `work`. Without `base`
+    /// they must be there already.
     ///
     /// # Errors
     /// [`CopyError`]. Pushing again goes on where it stopped.
@@ -25,11 +26,14 @@ impl Built {
         progress: &dyn Progress,
     ) -> Result<(), CopyError> {
         if let Some(below) = &self.base {
-            let from =
-                base.ok_or_else(|| schleuse_oci::Error::Missing { what: format!("the base {}", below.image) })?;
             let from_repository = below.image.repository();
-            let route = Route { from, from_repository, to, to_repository: repository, work, progress };
-            copy_all(route, distinct(below.layers.clone())).await?;
+            match base {
+                Some(from) => {
+                    let route = Route { from, from_repository, to, to_repository: repository, work, progress };
+                    copy_all(route, distinct(below.layers.clone())).await?;
+                }
+                None => all_there(to, repository, &below.layers).await?,
+            }
         }
         let config = (self.config.clone(), Body::Bytes(self.config_bytes.clone()));
         let layers = self.layers.iter().map(|(blob, path)| (blob.clone(), Body::File(path.clone())));
@@ -52,6 +56,16 @@ fn distinct(mut blobs: Vec<Descriptor>) -> Vec<Descriptor> {
     blobs.sort_by(|a, b| a.digest.cmp(&b.digest));
     blobs.dedup_by(|a, b| a.digest == b.digest);
     blobs
+}
+
+async fn all_there(to: &dyn Push, repository: &Repository, blobs: &[Descriptor]) -> Result<(), CopyError> {
+    for blob in blobs {
+        if !to.has_blob(repository, &blob.digest).await? {
+            let what = format!("the base's layer {} in {repository}", blob.digest);
+            return Err(schleuse_oci::Error::Missing { what }.into());
+        }
+    }
+    Ok(())
 }
 
 async fn send(

@@ -21,6 +21,9 @@ use crate::path::{NAME_BYTES, printable};
 /// The last second of the year 9999: file systems refuse absurd times, and none is worth an error.
 const LATEST: u64 = 253_402_300_799;
 
+/// How much of a file is in memory at once.
+const PIECE: usize = 128 << 10;
+
 /// What the layers so far took.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Budget {
@@ -92,7 +95,7 @@ impl Layer<'_> {
         budget: &mut Budget,
         mut each: impl FnMut(&Item, &Place<'_>, &mut Content, &mut Budget) -> Result<(), LayerError>,
     ) -> Result<(), LayerError> {
-        let file = BufReader::with_capacity(128 << 10, open().map_err(reading)?);
+        let file = BufReader::with_capacity(PIECE, open().map_err(reading)?);
         let plain: Box<dyn Read> = match self.compression {
             Compression::None => Box::new(file),
             Compression::Gzip => Box::new(MultiGzDecoder::new(file)),
@@ -326,7 +329,7 @@ fn owner(item: &Item) -> Result<(Uid, Gid), LayerError> {
 
 /// Errors of the two sides are told apart: one is the layer's, the other the disk's.
 fn copy(content: &mut Content, file: &mut std::fs::File, item: &Item) -> Result<(), LayerError> {
-    let mut piece = vec![0; 128 << 10];
+    let mut piece = vec![0; usize::try_from(item.size).unwrap_or(PIECE).clamp(1, PIECE)];
     loop {
         match content.read(&mut piece) {
             Ok(0) => return Ok(()),

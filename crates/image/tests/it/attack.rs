@@ -216,3 +216,16 @@ async fn what_is_not_supported_says_so() {
     let half = LayerBytes { blob: gzip(b"")[..10].to_vec(), ..Tar::new().into() };
     assert!(matches!(bench.unpack([half]).await, Err(UnpackError::Layer { source: LayerError::Io { .. }, .. })));
 }
+
+#[tokio::test]
+async fn whoever_works_in_the_root_afterwards_is_not_led_out_either() {
+    let bench = Bench::new();
+    bench.unpack([Tar::new().symlink("proc", "../outside").folder("dev").file("etc", b"")]).await.unwrap();
+    let root = schleuse_image::unpack::Root::open(&bench.root()).unwrap();
+    for bad in ["/proc", "/proc/self", "/etc/mtab"] {
+        assert!(root.folder(&bad.parse().unwrap()).is_err(), "{bad}");
+    }
+    root.folder(&"/dev/shm".parse().unwrap()).unwrap();
+    assert_eq!(names(&bench.root().join("dev")), ["shm"]);
+    assert_eq!(names(&bench.outside()), ["file"]);
+}

@@ -236,6 +236,8 @@ async fn on_a_base_the_layers_come_on_top_and_the_folders_above_stay_the_bases()
     let from = Base { pull: &bench.layout, image: &pinned };
     let built = schleuse_image::layers::build(&spec, Some(from), &work).await.unwrap();
     let tag = "v1".parse().unwrap();
+    let missing = built.push(&target, None, &repository(), &[], &work, &Silent).await.unwrap_err();
+    assert!(matches!(missing, schleuse_image::CopyError::Registry(schleuse_oci::Error::Missing { .. })));
     built.push(&target, Some(&bench.layout), &repository(), &[tag], &work, &Silent).await.unwrap();
 
     let image = built.manifest.as_image().unwrap();
@@ -258,6 +260,22 @@ async fn on_a_base_the_layers_come_on_top_and_the_folders_above_stay_the_bases()
         workflow: Some("build.yml".to_owned()),
     };
     assert_eq!(schleuse_image::manifest::reuse(&provenance, &identity), schleuse_image::Reuse::Yes);
+}
+
+#[tokio::test]
+async fn a_link_that_is_named_is_followed() {
+    let folder = tempfile::tempdir().unwrap();
+    fs::create_dir(folder.path().join("1.4.0")).unwrap();
+    fs::write(folder.path().join("1.4.0/file"), "x").unwrap();
+    std::os::unix::fs::symlink("1.4.0", folder.path().join("current")).unwrap();
+    std::os::unix::fs::symlink("1.4.0/file", folder.path().join("file")).unwrap();
+    let mut digests = Vec::new();
+    for (a, b) in [("1.4.0", "1.4.0/file"), ("current", "file")] {
+        let sources = vec![source(folder.path().join(a), "/app"), source(folder.path().join(b), "/file")];
+        let built = build(&spec(vec![LayerSpec { sources }]), folder.path()).await;
+        digests.push(built.manifest.digest().clone());
+    }
+    assert_eq!(digests[0], digests[1]);
 }
 
 #[tokio::test]
