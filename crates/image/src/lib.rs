@@ -1,7 +1,7 @@
 //! Images as files: building them, keeping them in a folder, moving them, and unpacking them safely.
 //!
 //! **For**: the deterministic [`layers`] builder, the OCI image [`layout`], [`copy()`](copy::copy) between any source and any
-//! destination, [`unpack`] of an image into a root folder, the choice of a platform ([`select`]), and the build [`manifest`]
+//! destination, [`unpack`] of an image into a root folder, the choice of a platform ([`mod@select`]), and the build [`manifest`]
 //! with its provenance and the rule by which a commit's image is reused.
 //!
 //! **Guarantees**: the same input gives the same bytes, whatever the umask, user, time zone or order of files on disk (law 7).
