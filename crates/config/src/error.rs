@@ -285,6 +285,9 @@ pub enum Rule {
     /// The journal would be the image.
     #[error("is the image's own repository; the journal needs one of its own")]
     JournalIsImage,
+    /// `https://token@host/…`
+    #[error("has a login in it, which would be shown and recorded; leave it to git's credential helper")]
+    LoginInAddress,
     /// Two front doors on one address.
     #[error("is already another environment's front door")]
     ListenTaken,

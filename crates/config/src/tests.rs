@@ -212,6 +212,18 @@ fn health_figures_that_cannot_judge_are_refused() {
 }
 
 #[test]
+fn an_address_with_a_login_is_refused_and_the_login_not_repeated() {
+    for address in ["https://hunter2@github.com/acme/billing", "ssh://git:hunter2@acme.dev/billing"] {
+        for key in ["git_remote", "source"] {
+            let shown = refused(&format!("{key} = \"{address}\"\n"));
+            assert!(shown.contains("has a login in it") && !shown.contains("hunter2"), "{shown}");
+        }
+    }
+    assert!(try_load("git_remote = \"ssh://git@acme.dev/billing\"").is_ok());
+    assert!(refused("git_remote = \"--upload-pack=touch x\"").contains("a remote's name or URL"));
+}
+
+#[test]
 fn paths_of_layers_stay_where_they_belong() {
     let with = |copy: &str| refused(&format!("[build]\ncopy = [{copy}]\n"));
     assert!(with("{ from = '../secrets', to = '/x' }").contains("a relative path that stays in the project"));

@@ -60,6 +60,7 @@ pub(super) fn read(file: &File, flags: &Flags, environment: &Environment, reader
         let path = KeyPath::of(&["git_remote"]);
         reader.wrong_from(&git_remote.origin, &path, What::invalid(&path, &git_remote.value, "a remote's name or URL"));
     }
+    without_login(&git_remote, "git_remote", reader);
     reader.show(&KeyPath::of(&["git_remote"]), clip(&git_remote.value), &git_remote.origin);
     let source = text("source", "--source", flags.source.as_deref(), file.source.as_deref(), reader);
     if let Some(source) = &source {
@@ -67,6 +68,7 @@ pub(super) fn read(file: &File, flags: &Flags, environment: &Environment, reader
         if !source.value.contains("://") || source.value.contains(|c: char| c.is_control() || c.is_whitespace()) {
             reader.wrong_from(&source.origin, &path, What::invalid(&path, &source.value, "a URL"));
         }
+        without_login(source, "source", reader);
         reader.show(&path, clip(&source.value), &source.origin);
     }
     Connection {
@@ -76,6 +78,17 @@ pub(super) fn read(file: &File, flags: &Flags, environment: &Environment, reader
         insecure_registries: insecure(file, flags, reader),
         source,
         login: login(environment, reader),
+    }
+}
+
+/// Refuses a login in an address: it would be shown, and stand in records (law 8). The user of `ssh://git@…` is no secret.
+fn without_login(address: &Sourced<String>, key: &str, reader: &mut Reader<'_>) {
+    let Some((scheme, rest)) = address.value.split_once("://") else { return };
+    let authority = rest.split('/').next().unwrap_or(rest);
+    let Some((user, _)) = authority.rsplit_once('@') else { return };
+    if scheme.starts_with("http") || user.contains(':') {
+        let path = KeyPath::of(&[key]);
+        reader.wrong_from(&address.origin, &path, What::rule(&path, Rule::LoginInAddress));
     }
 }
 
