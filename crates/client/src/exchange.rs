@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex};
 
 use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use reqwest::{Certificate, Url};
-use schleuse_model::{Clock, Repository};
+use schleuse_model::{Clock, Digest, Repository};
 use schleuse_oci::Error;
 use schleuse_oci::access::RegistryTime;
 use tokio::time::Instant;
@@ -97,6 +97,8 @@ pub(crate) struct Call {
     pub(crate) payload: Payload,
     pub(crate) scope: Scope,
     pub(crate) repeat: Repeat,
+    /// Whether redirects are followed: blobs may lie elsewhere; manifests, tags and uploads may not.
+    pub(crate) redirects: bool,
     /// For messages: what this is about.
     pub(crate) what: String,
 }
@@ -111,6 +113,7 @@ impl Call {
             payload: Payload::Empty,
             scope,
             repeat: Repeat::Read,
+            redirects: false,
             what: what.into(),
         }
     }
@@ -134,9 +137,11 @@ impl Call {
         self
     }
 
-    /// Blobs may lie elsewhere; manifests, tags and uploads may not.
-    fn may_be_redirected(&self) -> bool {
-        matches!(self.method, Method::GET | Method::HEAD) && self.url.path().contains("/blobs/")
+    /// Reading the blob `digest`.
+    pub(crate) fn blob(endpoint: &Endpoint, digest: &Digest) -> Self {
+        let what = format!("blob {}@{digest}", endpoint.repository);
+        let scope = Scope::pull(&endpoint.repository);
+        Self { redirects: true, ..Self::get(endpoint.blob(digest), scope, what) }
     }
 }
 

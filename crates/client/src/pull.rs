@@ -42,7 +42,7 @@ impl Pull for Client {
 
     async fn blob(&self, repository: &Repository, digest: &Digest, limit: usize) -> Result<Option<Bytes>, Error> {
         let endpoint = self.0.addresses.endpoint(repository)?;
-        let call = blob_call(&endpoint, digest);
+        let call = Call::blob(&endpoint, digest);
         let answer = self.0.fetch(&endpoint, &call, limit, self.0.transfer()).await?;
         match answer.status {
             StatusCode::OK => {
@@ -56,7 +56,7 @@ impl Pull for Client {
 
     async fn blob_stream(&self, repository: &Repository, blob: &Descriptor) -> Result<Option<BodyStream>, Error> {
         let endpoint = self.0.addresses.endpoint(repository)?;
-        let head = self.0.open(&endpoint, &blob_call(&endpoint, &blob.digest), self.0.transfer()).await?;
+        let head = self.0.open(&endpoint, &Call::blob(&endpoint, &blob.digest), self.0.transfer()).await?;
         if head.status() == StatusCode::OK {
             return head.body.verified(blob).map(Some);
         }
@@ -105,11 +105,6 @@ impl Pull for Client {
 struct TagPage {
     #[serde(deserialize_with = "Option::deserialize")]
     tags: Option<Vec<String>>,
-}
-
-fn blob_call(endpoint: &Endpoint, digest: &Digest) -> Call {
-    let what = format!("blob {}@{digest}", endpoint.repository);
-    Call::get(endpoint.blob(digest), Scope::pull(&endpoint.repository), what)
 }
 
 /// A listing, page by page, at most as many as [`crate::Limits::pages`].

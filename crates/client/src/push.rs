@@ -135,9 +135,7 @@ impl Inner {
 
     /// Whether the blob is there.
     pub(crate) async fn has_blob(&self, endpoint: &Endpoint, digest: &Digest) -> Result<bool, Error> {
-        let what = format!("blob {}@{digest}", endpoint.repository);
-        let call = Call::get(endpoint.blob(digest), Scope::pull(&endpoint.repository), what)
-            .method(Method::HEAD, Repeat::Read);
+        let call = Call::blob(endpoint, digest).method(Method::HEAD, Repeat::Read);
         let answer = self.fetch(endpoint, &call, MESSAGE_LIMIT, self.operation()).await?;
         match answer.status {
             // A portal answers 200 to anything, with a page.

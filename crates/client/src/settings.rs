@@ -12,9 +12,10 @@ pub struct Deadlines {
     pub answer: Duration,
     /// Between two pieces of an answer's body. 30 s.
     pub idle: Duration,
-    /// For a whole call that moves no blob, retries included. 2 minutes: what a person waits for a step of a promotion.
+    /// For one request that moves no blob, with its login, redirects and retries; for the pages of a listing together.
+    /// 2 minutes: what a person waits for a step of a promotion.
     pub operation: Duration,
-    /// For a whole blob, up or down, retries included. 1 hour: 10 GB at 3 MB/s. Also what ends a body that trickles just fast
+    /// For a whole blob, up or down, likewise. 1 hour: 10 GB at 3 MB/s. Also what ends a body that trickles just fast
     /// enough to be never idle.
     pub transfer: Duration,
 }

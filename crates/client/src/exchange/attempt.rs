@@ -8,7 +8,7 @@ use reqwest::{Request, Response, Url};
 use schleuse_model::Timestamp;
 use schleuse_oci::Error;
 use schleuse_oci::access::RegistryTime;
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout_at};
 
 use crate::address::{Endpoint, Refused, authority, same_origin};
 use crate::answer::MESSAGE_LIMIT;
@@ -28,7 +28,7 @@ impl Inner {
         loop {
             // Credentials are for the registry itself: not for where a redirect or an upload's `Location` leads.
             let home = same_origin(&url, &endpoint.base);
-            let login = if home { self.auth.header(endpoint, &call.scope, wire).await? } else { None };
+            let login = if home { self.login(endpoint, call, wire).await? } else { None };
             if logged_in && home && login.is_none() {
                 return Err(unauthorized(endpoint, call).into());
             }
@@ -46,7 +46,7 @@ impl Inner {
                 continue;
             }
             let redirect = matches!(status.as_u16(), 301 | 302 | 303 | 307 | 308);
-            if redirect && call.may_be_redirected() && hops < self.limits.redirects {
+            if redirect && call.redirects && hops < self.limits.redirects {
                 hops += 1;
                 let next = self.redirected(endpoint, &url, response.headers())?;
                 if let Some(next) = next {
@@ -57,6 +57,18 @@ impl Inner {
             }
             return self.judged(endpoint, call, self.head(endpoint, call, response, &url, deadline)).await;
         }
+    }
+
+    /// What to present. Another call may just be fetching the same token: waiting for it has a deadline too.
+    async fn login(&self, endpoint: &Endpoint, call: &Call, wire: Wire<'_>) -> Result<Option<HeaderValue>, Failure> {
+        let header = self.auth.header(endpoint, &call.scope, wire);
+        timeout_at(wire.deadline, header).await.unwrap_or_else(|_| {
+            Err(Failure::Final(Error::Unavailable {
+                host: endpoint.host().to_owned(),
+                what: call.what.clone(),
+                message: "no login in time".to_owned(),
+            }))
+        })
     }
 
     async fn send(

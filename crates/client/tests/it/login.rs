@@ -185,6 +185,28 @@ async fn a_token_service_s_strange_answers() {
     }
 }
 
+/// A login that is never answered ends at the call's deadline, also for those who wait for it.
+#[tokio::test(start_paused = true)]
+async fn a_login_that_hangs() {
+    #[derive(Debug)]
+    struct Hanging;
+    #[async_trait]
+    impl CredentialSource for Hanging {
+        async fn credential(&self, _: &Repository) -> Result<Option<Credential>, Error> {
+            std::future::pending().await
+        }
+    }
+    let fake = registry_with_tokens(300).await;
+    let client = quick().credentials(Arc::new(Hanging)).build().unwrap();
+    let started = tokio::time::Instant::now();
+    let tag = fake.tag("v1");
+    let (one, other) = tokio::join!(client.resolve(&tag), client.resolve(&tag));
+    for failed in [one, other] {
+        assert!(matches!(&failed, Err(Error::Unavailable { message, .. }) if message.contains("login")), "{failed:?}");
+    }
+    assert_eq!(started.elapsed().as_secs(), 120);
+}
+
 /// "Don't know" is not "there are none".
 #[tokio::test]
 async fn a_source_that_fails_is_an_error() {

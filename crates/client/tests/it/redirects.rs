@@ -80,5 +80,8 @@ async fn five_at_most_and_none_for_manifests() {
     let target = format!("http://{}/v2/a/b/manifests/v1", elsewhere.host);
     let registry = Fake::start(move |_, _| reply(307).header("location", target.clone())).await;
     assert!(matches!(client().resolve(&registry.tag("v1")).await, Err(Error::Unexpected { status: 307, .. })));
+    // Whatever the repository is called.
+    let blobs: schleuse_model::Repository = format!("{}/a/blobs/b", registry.host).parse().unwrap();
+    assert!(client().resolve(&blobs.tag("v1".parse().unwrap())).await.is_err());
     assert_eq!(elsewhere.asked().len(), 0);
 }
