@@ -74,8 +74,13 @@ impl Observer for Watch {
                 }
             }
             Note::Passed { check, note } => self.fact("check", &format!("{check:<12} {}", paint.good(note))),
-            Note::Producing { check } => {
-                self.printer.stand(Some(format!("{:<LABEL$} {check} is running", "check")));
+            Note::Producing => self.printer.stand(Some(format!("{:<LABEL$} running", "checks"))),
+            Note::CheckSaid { check, took, text } => {
+                self.printer.stand(None);
+                for line in text.lines() {
+                    self.fact(&check, &paint.dim(line));
+                }
+                self.printer.detail(&format!("{check} took {}", human(took)));
             }
             Note::WayBack { release } => {
                 let text = release.map_or_else(|| "none yet: this is the first release".to_owned(), |r| described(&r));

@@ -14,9 +14,12 @@ pub enum Error {
     /// The image's signature is not there or not trusted, or could not be read.
     #[error("{0}")]
     Signature(#[source] schleuse_sign::Error),
-    /// A check gave no answer.
+    /// A check's evidence gave no answer.
     #[error("a check gave no answer")]
-    Gate(#[from] schleuse_gate::Error),
+    NoAnswer(#[from] schleuse_gate::NoAnswer),
+    /// A check could not be run to its end.
+    #[error("a check gave no answer")]
+    Produce(#[from] schleuse_gate::ProduceError),
     /// The target gave no answer.
     #[error("the target of {environment} gave no answer")]
     Target {
@@ -120,7 +123,8 @@ impl Explain for Error {
             Self::Registry(error) => error.exit(),
             Self::Journal(error) => error.exit(),
             Self::Signature(error) => error.exit(),
-            Self::Gate(error) => error.exit(),
+            Self::NoAnswer(error) => error.exit(),
+            Self::Produce(error) => error.exit(),
             Self::Target { source, .. } => source.exit(),
             Self::LostRace { .. } | Self::Busy { .. } | Self::TakenOver { .. } => Exit::LostRace,
             Self::UntrustedIntent { .. } => Exit::Untrusted,
@@ -135,12 +139,12 @@ impl Explain for Error {
             Self::Registry(error) => error.hints(),
             Self::Journal(error) => error.hints(),
             Self::Signature(error) => error.hints(),
-            Self::Gate(error) => error.hints(),
+            Self::NoAnswer(error) => error.hints(),
+            Self::Produce(error) => error.hints(),
             Self::Target { source, .. } => source.hints(),
-            Self::NothingThere { from, .. } => vec![
-                format!("promote into it first: `schleuse promote {from}`"),
-                "or name the image".to_owned(),
-            ],
+            Self::NothingThere { from, .. } => {
+                vec![format!("promote into it first: `schleuse promote {from}`"), "or name the image".to_owned()]
+            }
             Self::NoSuchImage { .. } => vec!["build and push it first: `schleuse build`".to_owned()],
             Self::OtherRepository { .. } => {
                 vec!["releases move by digest within `image` of schleuse.toml; copy the image there first".to_owned()]

@@ -47,9 +47,8 @@ impl Intent {
     /// # Errors
     /// If the key does not sign.
     pub fn seal(&self, signer: &dyn Signer) -> Result<Vec<u8>, Error> {
-        let statement =
-            Statement::new(INTENT_V1, self.image.to_string(), &self.leaves.digest, json::to_bytes(self))
-                .map_err(schleuse_sign::Error::from)?;
+        let statement = Statement::new(INTENT_V1, self.image.to_string(), &self.leaves.digest, json::to_bytes(self))
+            .map_err(schleuse_sign::Error::from)?;
         Ok(sign_statement(signer, &statement)?)
     }
 
@@ -57,12 +56,7 @@ impl Intent {
     ///
     /// # Errors
     /// Not signed by a build key, malformed, or about something else.
-    pub fn open(
-        bytes: &[u8],
-        trust: &Trust,
-        image: &Repository,
-        environment: &EnvironmentName,
-    ) -> Result<Self, Error> {
+    pub fn open(bytes: &[u8], trust: &Trust, image: &Repository, environment: &EnvironmentName) -> Result<Self, Error> {
         let untrusted = |why: String| Error::UntrustedIntent { environment: environment.clone(), why };
         let verified =
             verify_envelope(bytes, trust, Role::Build, LIMIT).map_err(|error| untrusted(error.to_string()))?;

@@ -24,10 +24,16 @@ pub enum Note {
         /// What it says.
         note: String,
     },
-    /// A producer started: this may take a while.
-    Producing {
-        /// Whose.
+    /// The checks' programs are running: this may take a while.
+    Producing,
+    /// What a check's program said, or why it gave no answer.
+    CheckSaid {
+        /// Which.
         check: String,
+        /// How long it ran.
+        took: Duration,
+        /// Its last lines.
+        text: String,
     },
     /// The way back.
     WayBack {

@@ -69,7 +69,11 @@ impl Prober for HttpProber {
             Err(_) => (Err(ProbeFailure::Timeout), None),
             Ok(Err(fault)) => (Err(fault), None),
             Ok(Ok((status, body))) => {
-                let outcome = if status == spec.status { same_release(&body, release) } else { Err(ProbeFailure::Status(status)) };
+                let outcome = if status == spec.status {
+                    same_release(&body, release)
+                } else {
+                    Err(ProbeFailure::Status(status))
+                };
                 (outcome, Some(shown(&body)))
             }
         };
@@ -114,10 +118,7 @@ fn failure(error: hyper::Error) -> ProbeFailure {
 /// Success needs the expected release where the answer names one: a probe that reaches the old release by accident is no proof.
 fn same_release(body: &[u8], release: &Release) -> Result<(), ProbeFailure> {
     let Ok(reported) = json::from_untrusted::<Reported>(body, ANSWER_LIMIT) else { return Ok(()) };
-    let pairs = [
-        (reported.version, release.version.clone()),
-        (reported.digest, Some(release.digest.to_string())),
-    ];
+    let pairs = [(reported.version, release.version.clone()), (reported.digest, Some(release.digest.to_string()))];
     for (found, expected) in pairs {
         if let (Some(found), Some(expected)) = (found, expected)
             && found != expected

@@ -15,8 +15,8 @@ use std::sync::Arc;
 use schleuse_deploy::{Claimed, Target};
 use schleuse_journal::{Appended, Event, VerifiedEntry};
 use schleuse_model::{Digest, EnvironmentName, PinnedRef, Reference};
-use schleuse_sign::{Limits, Role, Verified, find_signature};
 use schleuse_sign::fetch::Source;
+use schleuse_sign::{Limits, Role, Verified, find_signature};
 
 use crate::error::Error;
 use crate::observer::Note;
@@ -163,7 +163,7 @@ async fn look(
         from: request.from.as_ref().map(|from| from.name().clone()),
         to: to.name().clone(),
         policy: world.policy.clone(),
-        checks: to.gate.definitions(),
+        checks: to.gate.definitions().into_iter().filter_map(as_value).collect(),
         running: head.as_ref().and_then(running),
         rollout: to.target.as_ref().and_then(|_| as_value(&to.health)),
     };
@@ -190,8 +190,6 @@ fn note_release(world: &World, request: &PromotionRequest, known: &Known) {
         from: request.from.as_ref().map(|from| from.name().clone()),
         since: known.candidate.standing.as_ref().map(|standing| standing.since),
     });
-    let note = format!("trusted: build key {}", known.verified.signer().short());
-    world.observer.note(Note::Passed { check: "signature".to_owned(), note });
 }
 
 /// What an earlier run left: the same release's rollout is finished, another's is refused, and what is done is done.
@@ -202,9 +200,7 @@ async fn unfinished(world: &World, to: &Environment, known: &Known) -> Result<Op
     let same = current.release.digest == known.candidate.release.digest;
     match (&state.rollout, &to.target) {
         (Some(_), Some(target)) if same => Ok(Some(resume::take_over(world, to, target, head.clone()).await?)),
-        (Some(_), _) => {
-            Err(Error::Unfinished { environment: to.name().clone(), release: current.release.clone() })
-        }
+        (Some(_), _) => Err(Error::Unfinished { environment: to.name().clone(), release: current.release.clone() }),
         (None, target) if same && current.is_healthy() => {
             world.refresh_cache(to, head).await?;
             if let Some(target) = target {

@@ -72,7 +72,10 @@ pub(crate) async fn settle_unrecorded(
         // The journal has it already; the run died between telling it and dropping the note.
         None
     };
-    if !matches!(outcome, Some(Outcome::RolledBack { unrecorded: true, .. } | Outcome::RollbackFailed { unrecorded: true, .. })) {
+    if !matches!(
+        outcome,
+        Some(Outcome::RolledBack { unrecorded: true, .. } | Outcome::RollbackFailed { unrecorded: true, .. })
+    ) {
         target.clear_intent().await.map_err(|source| at(environment, source))?;
     }
     *head = environment.journal.head().await?;
@@ -159,7 +162,11 @@ pub(crate) async fn finish(
 }
 
 /// Drops an old instance that a run left standing when it died after its verdict.
-pub(crate) async fn sweep(environment: &Environment, target: &Arc<dyn Target>, head: &VerifiedEntry) -> Result<(), Error> {
+pub(crate) async fn sweep(
+    environment: &Environment,
+    target: &Arc<dyn Target>,
+    head: &VerifiedEntry,
+) -> Result<(), Error> {
     let standing = target.standing().await.map_err(|source| at(environment, source))?;
     let Some(receipt) = standing.receipt.filter(|_| standing.unsettled) else { return Ok(()) };
     let judged = head.entry().state.current.as_ref();

@@ -3,7 +3,7 @@
 
 use schleuse_deploy::Standing;
 use schleuse_journal::{Appended, Event, State, VerifiedEntry};
-use schleuse_model::{Explain as _, Exit, Release};
+use schleuse_model::{Exit, Explain as _, Release};
 
 use crate::error::Error;
 use crate::intent::Intent;
@@ -62,7 +62,9 @@ pub async fn rollback(world: &World, environment: &Environment, request: &Rollba
     }
     let mut tries = 0;
     let head = loop {
-        let Some(newest) = head.take() else { return Err(Error::NoWayBack { environment: environment.name().clone() }) };
+        let Some(newest) = head.take() else {
+            return Err(Error::NoWayBack { environment: environment.name().clone() });
+        };
         let release = choose(&newest.entry().state, request)
             .ok_or_else(|| Error::NoWayBack { environment: environment.name().clone() })?;
         match append(world, environment, &newest, &release, request).await? {
@@ -106,7 +108,8 @@ fn choose(state: &State, request: &RollbackRequest) -> Option<Release> {
     let digits = digits.strip_prefix("sha256:").unwrap_or(digits);
     let current = state.current.as_ref().map(|placed| &placed.release.digest);
     let proven = state.good.iter().rev().map(|placed| &placed.release);
-    let mut matching = proven.filter(|release| release.digest.hex().starts_with(digits) && Some(&release.digest) != current);
+    let mut matching =
+        proven.filter(|release| release.digest.hex().starts_with(digits) && Some(&release.digest) != current);
     matching.next().cloned()
 }
 
@@ -122,8 +125,7 @@ async fn without_journal(
     if error.exit() == Exit::Usage {
         return Err(error);
     }
-    let Standing { receipt: Some(receipt), .. } =
-        target.standing().await.map_err(|source| at(environment, source))?
+    let Standing { receipt: Some(receipt), .. } = target.standing().await.map_err(|source| at(environment, source))?
     else {
         return Err(error);
     };

@@ -251,4 +251,3 @@ pub fn history_row(entry: &VerifiedEntry) -> HistoryRow {
         digest: entry.digest().to_string(),
     }
 }
-

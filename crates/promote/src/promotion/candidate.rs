@@ -93,7 +93,8 @@ fn known<'a>(states: &'a [&'a State]) -> impl Iterator<Item = &'a Release> {
 }
 
 fn standing(state: &State, release: &Release) -> Option<InSource> {
-    let here = state.current.iter().chain(state.good.iter().rev()).find(|placed| placed.release.digest == release.digest)?;
+    let here =
+        state.current.iter().chain(state.good.iter().rev()).find(|placed| placed.release.digest == release.digest)?;
     Some(InSource { healthy: here.is_healthy(), since: here.since })
 }
 

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use schleuse_deploy::{Observation, Receipt, Target, TargetError};
-use schleuse_health::{Measurement, Outcome as Seen, Sample};
+use schleuse_deploy::{Ended, Observation, Receipt, Target, TargetError};
+use schleuse_health::{Measurement, Outcome as Seen, ProcessEnd, Sample};
 use schleuse_journal::{Admitted, Event, Phase, Rollout, VerifiedEntry};
 use schleuse_model::{Release, Timestamp, json};
 use tokio::time::Instant;
@@ -199,7 +199,7 @@ impl<'a> Driver<'a> {
             Ok(Observation::Exited { how }) => {
                 self.decided = Some(Instant::now());
                 self.note_probe(false, how.to_string(), now);
-                return Ok(Fact::Exited { at: now, how });
+                return Ok(Fact::Exited { at: now, how: process_end(&how) });
             }
             Ok(Observation::Unknown { why }) => return Ok(self.broken(why, now)),
             Err(TargetError::Fenced { .. }) => return Err(self.taken_over()),
@@ -366,6 +366,15 @@ impl<'a> Driver<'a> {
 /// When a rollout that starts `now` must be decided.
 pub(crate) fn deadline_from(environment: &Environment, now: Timestamp) -> Timestamp {
     now.plus(environment.health.window + environment.health.extension + SLACK)
+}
+
+/// The target's words in those of the analysis. What never ran is gone, too: the log says why.
+const fn process_end(how: &Ended) -> ProcessEnd {
+    match how {
+        Ended::Code { code } => ProcessEnd::Code(*code),
+        Ended::Signal { signal } => ProcessEnd::Signal(*signal),
+        Ended::NotStarted { .. } | Ended::Unseen => ProcessEnd::Gone,
+    }
 }
 
 /// Any number that differs between runs.
