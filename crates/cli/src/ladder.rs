@@ -197,7 +197,7 @@ impl<'a> Ladder<'a> {
         let Some(configured) = self.project.config.target(&rung.name) else { return Ok(None) };
         let mut variables = BTreeMap::new();
         if let Some(file) = &configured.env_file {
-            variables.extend(crate::files::variables(&self.project.root.join(file))?);
+            variables.extend(gates::variables(&self.project.root.join(file))?);
         }
         variables.extend(configured.env.clone());
         let settings = LocalSettings {

@@ -1,6 +1,6 @@
 //! Passwords: from `COSIGN_PASSWORD`, or asked for on a terminal without echo. Never from an argument.
 
-use std::io::{self, BufRead as _, Read as _, Stdin, Write as _};
+use std::io::{self, BufRead as _, Read as _, Stdin};
 
 use nix::sys::termios::{LocalFlags, SetArg, Termios, tcgetattr, tcsetattr};
 use schleuse_model::{Exit, Explain, Secret};
@@ -65,9 +65,10 @@ async fn ask(context: &Context, question: &str) -> Result<Secret<String>, Passwo
     if !context.printer.settings().interactive {
         return Err(PasswordError::Nobody);
     }
-    context.printer.prompt(question);
-    // Held here, not in the thread that reads: Ctrl-C drops this future, and the terminal must echo again.
+    // Held here, not in the thread that reads: Ctrl-C drops this future, and the terminal must echo again. Begun before the
+    // question: who answers fast must not be echoed either.
     let quiet = Quiet::start(io::stdin())?;
+    context.printer.prompt(question);
     let read = || {
         let mut line = String::new();
         io::stdin().lock().take(LONGEST).read_line(&mut line).map(|_| Secret::new(line))
@@ -97,6 +98,5 @@ impl Quiet {
 impl Drop for Quiet {
     fn drop(&mut self) {
         let _ = tcsetattr(&self.terminal, SetArg::TCSANOW, &self.before);
-        let _ = io::stderr().flush();
     }
 }

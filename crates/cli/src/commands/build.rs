@@ -60,7 +60,9 @@ pub(crate) async fn run(args: &Args, context: &Context) -> Result<Exit, Failure>
     let tag = source.tag().map_err(schleuse_oci::Error::from)?;
     if source.dirty {
         let what = "tracked files differ from the commit: the image is tagged";
-        context.printer.warn(&format!("{what} `{tag}` and cannot be promoted; commit first for a release"));
+        context
+            .printer
+            .warn(&format!("{what} `{tag}`, and its provenance cannot be signed; commit first for a release"));
     }
     let (build, reused) = match reusable(&project, &source, &image, &tag, &client, context).await? {
         Some(build) => (build, true),
@@ -96,7 +98,13 @@ async fn reusable(
     match existing(client, &tag, &trust, source).await? {
         Existing::None => Ok(None),
         Existing::Ours(build) => {
-            context.printer.note(&format!("{} was built before by a trusted key: reused", source.commit.short()));
+            context.printer.note(&format!("{} was built before, as a trusted key says: reused", source.commit.short()));
+            if source.version.is_some() && source.version != build.version {
+                let version = build.version.as_deref().unwrap_or("none");
+                context
+                    .printer
+                    .warn(&format!("the commit has one image, and its version is {version}: --version is ignored"));
+            }
             Ok(Some(*build))
         }
         Existing::Unproven(image, why) => {

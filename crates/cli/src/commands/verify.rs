@@ -58,12 +58,12 @@ const NOT_CHECKED: [&str; 3] = [
 impl Report for Answer {
     fn human(&self, page: &mut Page) {
         let paint = page.paint();
-        page.line(format_args!("{}  {}", paint.good("trusted"), self.image));
-        page.fact(7, "signer", format_args!("{} ({})", self.signer, self.role));
-        page.fact(7, "found", &self.found);
-        for (name, lines) in [("checked", &self.checked), ("not", &self.not_checked)] {
+        page.line(format_args!("{}      {}", paint.good("trusted"), self.image));
+        page.fact(11, "signer", format_args!("{} ({})", self.signer, self.role));
+        page.fact(11, "found", &self.found);
+        for (name, lines) in [("checked", &self.checked), ("not checked", &self.not_checked)] {
             for (at, line) in lines.iter().enumerate() {
-                page.fact(7, if at == 0 { name } else { "" }, line);
+                page.fact(11, if at == 0 { name } else { "" }, line);
             }
         }
     }

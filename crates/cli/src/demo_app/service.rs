@@ -24,6 +24,9 @@ use super::Fault;
 /// How long requests in flight may take after SIGTERM. Less than the 10 s after which targets kill.
 const GRACE: Duration = Duration::from_secs(8);
 
+/// How long `/slow` takes: long enough to be in flight while something is switched.
+const SLOW: Duration = Duration::from_millis(500);
+
 /// What the service answers about itself.
 #[derive(Clone, Debug)]
 pub(crate) struct Answer {
@@ -160,8 +163,13 @@ impl Shared {
                 };
                 response(status, "application/json", json::to_bytes(&health))
             }
-            (&Method::GET, "/") if fails => response(status, "text/plain", b"internal error\n".to_vec()),
-            (&Method::GET, "/") => response(status, "text/plain", format!("billing {}\n", answer.version).into_bytes()),
+            (&Method::GET, "/" | "/slow") if fails => response(status, "text/plain", b"internal error\n".to_vec()),
+            (&Method::GET, path @ ("/" | "/slow")) => {
+                if path == "/slow" {
+                    sleep(SLOW).await;
+                }
+                response(status, "text/plain", format!("billing {}\n", answer.version).into_bytes())
+            }
             _ => response(StatusCode::NOT_FOUND, "text/plain", b"not found\n".to_vec()),
         }
     }
