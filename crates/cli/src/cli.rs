@@ -27,6 +27,12 @@ pub(crate) struct Cli {
 #[derive(Subcommand, Debug)]
 pub(crate) enum Verb {
     Build(commands::build::Args),
+    Promote(commands::promote::Args),
+    Rollback(commands::rollback::Args),
+    Resume(commands::resume::Args),
+    Status(commands::status::Args),
+    History(commands::history::Args),
+    Why(commands::why::Args),
     Sign(commands::sign::Args),
     Verify(commands::verify::Args),
     Key(commands::key::Args),

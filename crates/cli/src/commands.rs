@@ -5,10 +5,16 @@ pub(crate) mod completions;
 pub(crate) mod config;
 pub(crate) mod demo_app;
 pub(crate) mod hidden;
+pub(crate) mod history;
 pub(crate) mod key;
+pub(crate) mod promote;
 pub(crate) mod registry;
+pub(crate) mod resume;
+pub(crate) mod rollback;
 pub(crate) mod sign;
+pub(crate) mod status;
 pub(crate) mod verify;
+pub(crate) mod why;
 
 use schleuse_model::Exit;
 
@@ -20,6 +26,12 @@ use crate::failure::Failure;
 pub(crate) async fn run(verb: Verb, context: &Context) -> Result<Exit, Failure> {
     match verb {
         Verb::Build(args) => build::run(&args, context).await,
+        Verb::Promote(args) => promote::run(&args, context).await,
+        Verb::Rollback(args) => rollback::run(&args, context).await,
+        Verb::Resume(args) => resume::run(&args, context).await,
+        Verb::Status(args) => status::run(&args, context).await,
+        Verb::History(args) => history::run(&args, context).await,
+        Verb::Why(args) => why::run(&args, context).await,
         Verb::Sign(args) => sign::run(&args, context).await,
         Verb::Verify(args) => verify::run(&args, context).await,
         Verb::Key(args) => key::run(&args, context).await,
@@ -37,6 +49,10 @@ impl Verb {
     pub(crate) const fn after_interrupt(&self) -> Option<&'static str> {
         const AGAIN: &str = "nothing is left half done: run the same command again";
         match self {
+            Self::Promote(_) | Self::Rollback(_) | Self::Resume(_) => {
+                Some("what was begun is in the journal: `schleuse resume` goes on")
+            }
+            Self::Status(_) | Self::History(_) | Self::Why(_) => Some("nothing was changed"),
             Self::Build(_)
             | Self::Sign(_)
             | Self::Verify(_)

@@ -72,9 +72,8 @@ fn command(
             scripts.insert(argument.clone(), Digest::sha256(&files::read(&path, SCRIPT_LIMIT)?));
         }
     }
-    let passed_on = PASSED_ON.iter().filter_map(|name| {
-        Some(((*name).to_owned(), context.variables.get(name)?.to_owned()))
-    });
+    let passed_on =
+        PASSED_ON.iter().filter_map(|name| Some(((*name).to_owned(), context.variables.get(name)?.to_owned())));
     Ok(CommandCheck {
         id: name.as_str().parse().map_err(GateProblem::Name)?,
         argv: configured.run.clone(),

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use schleuse_client::Client;
 use schleuse_config::policy::Rung;
 use schleuse_config::{CommitMode, env};
+use schleuse_deploy::local::{DRAIN, STOP_GRACE};
 use schleuse_deploy::{LocalSettings, LocalTarget, Target};
 use schleuse_journal::commit::git::{GitRef, GitSettings};
 use schleuse_journal::journal::{CommitChoice, Writer};
@@ -80,7 +81,8 @@ impl Explain for LadderError {
     fn hints(&self) -> Vec<String> {
         match self {
             Self::NoSuchEnvironment { name, known } => {
-                let near = known.iter().find(|other| other.starts_with(name.as_str()) || name.starts_with(other.as_str()));
+                let near =
+                    known.iter().find(|other| other.starts_with(name.as_str()) || name.starts_with(other.as_str()));
                 let known = format!("there are: {}", known.join(", "));
                 near.map(|near| format!("did you mean `{near}`?")).into_iter().chain([known]).collect()
             }
@@ -111,7 +113,7 @@ pub(crate) struct Ladder<'a> {
 impl<'a> Ladder<'a> {
     /// Reads configuration and keys.
     pub(crate) async fn open(context: &'a Context, flags: &ConnectionArgs) -> Result<Self, Failure> {
-        let project = context.project(flags)?;
+        let project = context.project(&flags.flags())?;
         let image = project.image(context).await?;
         let names = match &project.config.connection.journal {
             Some(journal) => Names { image, journal: journal.value.clone() },
@@ -201,26 +203,27 @@ impl<'a> Ladder<'a> {
         }
         variables.extend(configured.env.clone());
         let settings = LocalSettings {
-            folder: self.state(rung, configured.state.as_deref())?,
+            root: self.state(configured.state.as_deref())?,
             environment: rung.name.clone(),
-            program: std::env::current_exe().map_err(LadderError::NoProgram)?,
+            exe: std::env::current_exe().map_err(LadderError::NoProgram)?,
             listen: configured.listen,
             port: Some(configured.port),
-            variables,
-            ..LocalSettings::default()
+            env: variables,
+            stop_grace: STOP_GRACE,
+            drain: DRAIN,
         };
         Ok(Some(Arc::new(LocalTarget::new(settings, self.client.clone()))))
     }
 
-    /// The folder of a local target: as configured, or below `XDG_STATE_HOME`.
-    fn state(&self, rung: &Rung, configured: Option<&str>) -> Result<PathBuf, LadderError> {
+    /// The folder of the local targets: as configured, or below `XDG_STATE_HOME`.
+    fn state(&self, configured: Option<&str>) -> Result<PathBuf, LadderError> {
         if let Some(folder) = configured {
-            return Ok(self.project.root.join(folder).join(rung.name.as_str()));
+            return Ok(self.project.root.join(folder));
         }
         let get = |variable| self.context.environment.get(variable).map(PathBuf::from);
         let state = get(&env::XDG_STATE_HOME).or_else(|| Some(get(&env::HOME)?.join(".local/state")));
         let state = state.ok_or(LadderError::NoState)?;
-        Ok(state.join("schleuse").join(self.names.image.to_string().replace('/', "_")).join(rung.name.as_str()))
+        Ok(state.join("schleuse").join(self.names.image.to_string().replace('/', "_")))
     }
 
     /// A world to act in.
@@ -256,9 +259,8 @@ impl<'a> Ladder<'a> {
         let environment = &self.context.environment;
         // What git needs to reach its remote as this person, and nothing else.
         let kept = ["HOME", "SSH_AUTH_SOCK", "XDG_CONFIG_HOME", "GIT_SSH_COMMAND", "GIT_ASKPASS"];
-        let kept = kept.iter().filter_map(|name| {
-            Some(((*name).to_owned(), self.context.variables.get(name)?.to_owned()))
-        });
+        let kept =
+            kept.iter().filter_map(|name| Some(((*name).to_owned(), self.context.variables.get(name)?.to_owned())));
         let settings = GitSettings {
             search_path: environment.get(&env::PATH).unwrap_or("/usr/bin:/bin").to_owned(),
             environment: kept.collect(),

@@ -8,7 +8,7 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use crate::Digest;
+use crate::{Digest, Exit, Explain};
 
 /// Why a text is not a reference.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -16,6 +16,12 @@ use crate::Digest;
 pub struct ReferenceError {
     text: String,
     reason: &'static str,
+}
+
+impl Explain for ReferenceError {
+    fn exit(&self) -> Exit {
+        Exit::Usage
+    }
 }
 
 fn error(text: &str, reason: &'static str) -> ReferenceError {

@@ -137,7 +137,9 @@ impl OutcomeReport {
             Outcome::RolledBack { reason, unrecorded } | Outcome::RollbackFailed { reason, unrecorded } => {
                 (Some(reason.clone()), Vec::new(), *unrecorded)
             }
-            Outcome::Promoted | Outcome::Already | Outcome::WentBack | Outcome::NothingToDo => (None, Vec::new(), false),
+            Outcome::Promoted | Outcome::Already | Outcome::WentBack | Outcome::NothingToDo => {
+                (None, Vec::new(), false)
+            }
         };
         Self {
             environment: environment.to_owned(),

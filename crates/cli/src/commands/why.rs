@@ -93,7 +93,11 @@ impl Report for WhyReport {
         page.fact(
             11,
             "  allowed by",
-            format_args!("signature and {} checks on record, entry signed by {}", why.evidence.len().saturating_sub(1), why.signer),
+            format_args!(
+                "signature and {} checks on record, entry signed by {}",
+                why.evidence.len().saturating_sub(1),
+                why.signer
+            ),
         );
         let standing = match why.verdict {
             Verdict::Healthy => paint.good(format_args!("healthy for {}", ago(why.since))),
