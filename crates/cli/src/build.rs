@@ -4,6 +4,6 @@ mod recipe;
 mod reuse;
 mod source;
 
-pub(crate) use recipe::{Recipe, RecipeError};
+pub(crate) use recipe::Recipe;
 pub(crate) use reuse::{Existing, existing};
 pub(crate) use source::{SourceArgs, SourceState, is_dirty};

@@ -5,5 +5,5 @@
 mod fault;
 mod service;
 
-pub(crate) use fault::{Fault, FaultError};
-pub(crate) use service::{Answer, Service, ServiceError};
+pub(crate) use fault::Fault;
+pub(crate) use service::{Answer, Service};

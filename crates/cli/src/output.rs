@@ -10,5 +10,5 @@ mod tty;
 
 pub(crate) use page::{Page, Report};
 pub(crate) use paint::Paint;
-pub(crate) use printer::{OutputError, Printer};
+pub(crate) use printer::Printer;
 pub(crate) use tty::Terminal;

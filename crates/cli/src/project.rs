@@ -7,7 +7,7 @@ use std::sync::Arc;
 use schleuse_client::credentials::{DockerConfig, FirstOf, StaticCredentials};
 use schleuse_client::{Client, ClientBuilder};
 use schleuse_config::env::{self, Environment};
-use schleuse_config::{Config, FILE_NAME, Flags, MAX_BYTES, Source, UnknownKeyFile, policy_digest};
+use schleuse_config::{Config, FILE_NAME, Flags, MAX_BYTES, Source, policy_digest};
 use schleuse_model::{Digest, Exit, Explain, Repository};
 use schleuse_oci::{Credential, CredentialSource};
 use schleuse_sign::{Role, Trust, TrustedKey};
@@ -81,6 +81,15 @@ impl Project {
             None => here,
         };
         Ok(Self { config, root, file })
+    }
+
+    /// The configuration file, or what to do without one.
+    pub(crate) fn require_file(&self) -> Result<&Path, Failure> {
+        let missing = || FileError::Read {
+            path: FILE_NAME.into(),
+            source: std::io::Error::new(std::io::ErrorKind::NotFound, "neither here nor in a folder above"),
+        };
+        Ok(self.file.as_deref().ok_or_else(missing)?)
     }
 
     /// git, in the project's folder.
@@ -162,7 +171,7 @@ impl Project {
         for one in self.config.policy.trust.roles().into_iter().flat_map(|(_, files)| files) {
             fingerprints.insert(one.file.clone(), self.key_file(context, &one.file)?.fingerprint().to_string());
         }
-        Ok(policy_digest(&self.config.policy, &fingerprints).map_err(|error: UnknownKeyFile| error)?)
+        Ok(policy_digest(&self.config.policy, &fingerprints)?)
     }
 
     fn key_file(&self, context: &Context, file: &str) -> Result<schleuse_sign::PublicKey, Failure> {
@@ -200,18 +209,6 @@ fn login_files(environment: &Environment) -> Vec<PathBuf> {
     let podman = get(&env::REGISTRY_AUTH_FILE)
         .or_else(|| Some(get(&env::XDG_RUNTIME_DIR)?.join("containers").join("auth.json")));
     [docker.map(|folder| folder.join("config.json")), podman].into_iter().flatten().collect()
-}
-
-/// A file that the person named, as an error would name it.
-impl Project {
-    /// The configuration file, or what to do without one.
-    pub(crate) fn require_file(&self) -> Result<&Path, Failure> {
-        let missing = || FileError::Read {
-            path: FILE_NAME.into(),
-            source: std::io::Error::new(std::io::ErrorKind::NotFound, "neither here nor in a folder above"),
-        };
-        Ok(self.file.as_deref().ok_or_else(missing)?)
-    }
 }
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
 //! `schleuse verify`.
 
-use schleuse_model::{Exit, Explain, PinnedRef, Reference};
+use schleuse_model::{Exit, PinnedRef, Reference};
 use schleuse_oci::Pull as _;
 use schleuse_sign::{Error, Limits, Role, Source, Trust, TrustedKey, Verified, VerifyError, find_signature};
 use serde::Serialize;
@@ -9,7 +9,6 @@ use crate::context::Context;
 use crate::failure::Failure;
 use crate::keys::{self, KeyReference};
 use crate::output::{Page, Report};
-use crate::project::Project;
 use crate::reference::pinned;
 use crate::settings::RegistryArgs;
 
