@@ -1,5 +1,7 @@
 //! The real binary, with a scrubbed environment and folders of its own.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "helpers of tests fail as tests do")]
+
 mod config;
 mod demo_app;
 mod key;

@@ -38,15 +38,16 @@ impl Run {
 
     /// Starts it and waits for the line that says where it listens, on stderr.
     pub(crate) fn serving(mut self) -> Server {
-        let mut child = self.0.stderr(Stdio::piped()).spawn().expect("the binary starts");
-        let mut lines = BufReader::new(child.stderr.take().expect("piped")).lines();
+        let child = self.0.stderr(Stdio::piped()).spawn().expect("the binary starts");
+        let mut server = Server { child, address: SocketAddr::from(([127, 0, 0, 1], 0)) };
+        let mut lines = BufReader::new(server.child.stderr.take().expect("piped")).lines();
         let mut said = String::new();
         while let Some(Ok(line)) = lines.next() {
             if let Some((_, address)) = line.split_once("listening on http://") {
-                let address = address.parse().expect("an address");
+                server.address = address.parse().expect("an address");
                 // Whoever writes to a closed pipe fails: keep reading.
                 std::thread::spawn(move || lines.for_each(drop));
-                return Server { child, address };
+                return server;
             }
             said.push_str(&line);
         }
