@@ -78,6 +78,11 @@ impl Git {
         Ok(!self.ask("whether files were changed", &arguments).await?.is_empty())
     }
 
+    /// Whether the checkout has a remote of that name.
+    pub(crate) async fn has_remote(&self, remote: &str) -> bool {
+        self.ask("the remote's address", &["remote", "get-url", "--", remote]).await.is_ok()
+    }
+
     /// The web address of a remote; `None` if there is none, or git is not at hand.
     pub(crate) async fn remote(&self, remote: &str) -> Option<String> {
         let url = self.ask("the remote's address", &["remote", "get-url", "--", remote]).await.ok()?;

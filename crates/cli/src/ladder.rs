@@ -108,6 +108,8 @@ pub(crate) struct Ladder<'a> {
     pub(crate) names: Names,
     pub(crate) client: Arc<Client>,
     pub(crate) trust: Arc<Trust>,
+    /// The git remote that can be a commit point or a witness.
+    git: Option<GitRef>,
 }
 
 impl<'a> Ladder<'a> {
@@ -121,7 +123,9 @@ impl<'a> Ladder<'a> {
         };
         let client = Arc::new(project.client(context, &names.image)?);
         let trust = Arc::new(project.trust(context)?);
-        Ok(Self { context, project, names, client, trust })
+        let mut ladder = Self { context, project, names, client, trust, git: None };
+        ladder.git = ladder.git_remote().await;
+        Ok(ladder)
     }
 
     /// The rungs, lowest first.
@@ -167,7 +171,7 @@ impl<'a> Ladder<'a> {
     /// The rung's journal, to read.
     pub(crate) fn journal(&self, rung: &Rung) -> Journal {
         let (names, trust) = (self.names.clone(), self.trust.clone());
-        Journal::new(names, rung.name.clone(), trust, self.client.clone(), self.git())
+        Journal::new(names, rung.name.clone(), trust, self.client.clone(), self.git.clone())
     }
 
     /// The rung with everything that moving releases into it needs.
@@ -253,8 +257,15 @@ impl<'a> Ladder<'a> {
         Ok(Writer { push: self.client.clone(), choice, nonce })
     }
 
-    /// The git remote that can be a commit point: where the project's folder is a checkout.
-    fn git(&self) -> Option<GitRef> {
+    /// The git remote, where the project's folder is a checkout that has it, and the configuration does not do without.
+    async fn git_remote(&self) -> Option<GitRef> {
+        let remote = &self.project.config.connection.git_remote.value;
+        let address = remote.contains(['/', ':']);
+        if self.project.config.policy.commit == CommitMode::Registry
+            || !(address || self.project.git(self.context).has_remote(remote).await)
+        {
+            return None;
+        }
         let folder = self.project.root.ancestors().find(|folder| folder.join(".git").exists())?;
         let environment = &self.context.environment;
         // What git needs to reach its remote as this person, and nothing else.

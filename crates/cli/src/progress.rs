@@ -13,6 +13,8 @@ use crate::output::Printer;
 const TICK: Duration = Duration::from_millis(120);
 /// Work shorter than this shows no progress: a line that flashes by is noise.
 const DELAY: Duration = Duration::from_millis(400);
+/// The most that is shown of the text, in characters: with frame and time it fits into 80 columns.
+const WIDTH: usize = 64;
 const FRAMES: [&str; 4] = ["·  ", "·· ", "···", " ··"];
 
 /// The line, while this lives.
@@ -43,6 +45,8 @@ impl Progress {
                 }
                 let elapsed = began.elapsed();
                 if elapsed >= DELAY {
+                    // A line that wraps cannot be erased.
+                    let text: String = text.chars().take(WIDTH).collect();
                     let frame = FRAMES[ticks % FRAMES.len()];
                     let took = printer.paint().dim(human(elapsed));
                     printer.stand(Some(format!("{} {text} {took}", printer.paint().hint(frame))));

@@ -182,19 +182,11 @@ impl Project {
 /// The most that is read of `SSL_CERT_FILE`: Debian's whole bundle has 220 KiB.
 const AUTHORITIES_LIMIT: usize = 8 << 20;
 
-/// The nearest file upwards, up to the checkout's root. Not beyond: a file above it (in `/tmp`, say) may be anybody's, and it
-/// decides whose signatures are believed.
+/// The nearest file upwards, up to the checkout's root; outside a checkout, only here. Not beyond: a file above (in `/tmp`, say)
+/// may be anybody's, and it decides whose signatures are believed.
 fn nearest(from: &Path) -> Option<PathBuf> {
-    for folder in from.ancestors() {
-        let file = folder.join(FILE_NAME);
-        if file.is_file() {
-            return Some(file);
-        }
-        if folder.join(".git").exists() {
-            return None;
-        }
-    }
-    None
+    let checkout = from.ancestors().position(|folder| folder.join(".git").exists()).unwrap_or(0);
+    from.ancestors().take(checkout + 1).map(|folder| folder.join(FILE_NAME)).find(|file| file.is_file())
 }
 
 /// The path as a person would write it from here.
@@ -225,5 +217,9 @@ mod tests {
         assert_eq!(nearest(&below), None, "a file above the checkout is not ours");
         std::fs::write(checkout.join(FILE_NAME), "").unwrap();
         assert_eq!(nearest(&below), Some(checkout.join(FILE_NAME)));
+        let outside = folder.path().join("elsewhere");
+        std::fs::create_dir(&outside).unwrap();
+        assert_eq!(nearest(&outside), None, "nor is one above a folder that is no checkout");
+        assert_eq!(nearest(folder.path()), Some(folder.path().join(FILE_NAME)));
     }
 }

@@ -128,7 +128,10 @@ impl Explain for Error {
     fn hints(&self) -> Vec<String> {
         match self {
             Self::Registry { source, .. } => source.hints(),
-            Self::Git { .. } => vec!["can `git ls-remote` reach the remote from here?".to_owned()],
+            Self::Git { .. } => vec![
+                "can `git ls-remote` reach the remote from here?".to_owned(),
+                "where the registry itself keeps the order, git is not needed: `commit = \"registry\"`".to_owned(),
+            ],
             Self::Untrusted { environment, .. } => vec![
                 format!("look at it: `schleuse history {environment} --verify`"),
                 "is the key that wrote it listed under [trust] build?".to_owned(),

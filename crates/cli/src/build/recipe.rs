@@ -59,6 +59,11 @@ impl Explain for RecipeError {
 }
 
 impl Recipe {
+    /// `[build]`, if there is one: known before any registry is asked.
+    pub(crate) fn written(project: &Project) -> Result<&settings::Build, RecipeError> {
+        project.config.build.as_ref().ok_or(RecipeError::None)
+    }
+
     /// Reads `[build]` and finds the base. Which digest a base's tag means is decided here, once, and said.
     pub(crate) async fn read<P: Pull + Clone + 'static>(
         project: &Project,
@@ -66,7 +71,7 @@ impl Recipe {
         registry: &P,
         context: &Context,
     ) -> Result<Self, Failure> {
-        let build = project.config.build.as_ref().ok_or(RecipeError::None)?;
+        let build = Self::written(project)?;
         let base: Option<(Box<dyn Pull>, PinnedRef)> = match &build.base {
             settings::Base::Scratch => None,
             settings::Base::Layout(folder) => Some(layout(project.root.join(folder))?),

@@ -3,7 +3,7 @@
 use schleuse_image::BuildManifest;
 use schleuse_image::manifest::{BaseRecord, LayerRecord, Schema};
 use schleuse_model::predicate::provenance::Provenance;
-use schleuse_model::{Digest, PinnedRef, TagRef};
+use schleuse_model::{Digest, PinnedRef, Release, TagRef};
 use schleuse_oci::manifest::{CONFIG_LIMIT, ImageConfig};
 use schleuse_oci::{Pull, Referrers};
 use schleuse_sign::{Source, Trust};
@@ -64,13 +64,14 @@ async fn record<C: Pull>(
     });
     let layers =
         parsed.layers.into_iter().map(|layer| LayerRecord { digest: layer.digest, size: layer.size }).collect();
+    let version = config.config.labels.get("org.opencontainers.image.version");
     Ok(Some(BuildManifest {
         schema: Schema::V1,
         image: image.repository().clone(),
         digest: image.digest().clone(),
         tag: Some(tag.tag().clone()),
         commit: source.commit.clone(),
-        version: config.config.labels.get("org.opencontainers.image.version").cloned(),
+        version: version.and_then(|label| Release::clean_version(label)),
         source: source.repository.clone(),
         workflow: source.workflow.clone(),
         platform: config.platform(),

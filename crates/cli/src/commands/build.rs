@@ -54,6 +54,7 @@ impl Report for Answer {
 
 pub(crate) async fn run(args: &Args, context: &Context) -> Result<Exit, Failure> {
     let project = context.project(&args.connection.flags())?;
+    Recipe::written(&project)?;
     let source = SourceState::find(&args.source, &project, context).await?;
     let image = project.image(context).await?;
     let client = project.client(context, &image)?;

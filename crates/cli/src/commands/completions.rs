@@ -35,7 +35,14 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<Exit, Failure> {
         ForShell::Fish => Shell::Fish,
     };
     let mut script = Vec::new();
-    clap_complete::generate(shell, &mut cli::command(), "schleuse", &mut script);
+    clap_complete::generate(shell, &mut listed(), "schleuse", &mut script);
     context.printer.document(&script)?;
     Ok(Exit::Done)
+}
+
+/// The command line without its internal verbs, which the generators would offer.
+fn listed() -> clap::Command {
+    let whole = cli::command();
+    let verbs = whole.get_subcommands().filter(|verb| !verb.is_hide_set()).cloned();
+    clap::Command::new("schleuse").args(whole.get_arguments().cloned()).subcommands(verbs)
 }

@@ -10,9 +10,9 @@ fn no_verb_unknown_verb_unknown_flag() {
     error: no verb given
     hint: `schleuse --help` lists the verbs
     ");
-    insta::assert_snapshot!(run(&["completion", "bash"]), @r"
-    error: unrecognized subcommand 'completion'
-    hint: a similar subcommand exists: 'completions'
+    insta::assert_snapshot!(run(&["verfiy", "x"]), @r"
+    error: unrecognized subcommand 'verfiy'
+    hint: a similar subcommand exists: 'verify'
     hint: usage: `schleuse <verb> [options]`
     hint: `--help` explains it
     ");
@@ -70,6 +70,12 @@ fn the_top_level_help() {
 
     Daily:
       build         Build this commit's image and push it, tagged sha-<commit>
+      promote       Put a release through an environment's gate and, where it has a target, roll it out
+      rollback      Go back to the release before
+      resume        Finish what a run that died has left unfinished
+      status        Show what runs where, since when, and what is next
+      history       Show what happened in an environment, newest first
+      why           Say what runs in an environment, who put it there, why it was allowed, and how to get back
 
     Plumbing:
       key           Make signing keys, and show their public half
@@ -103,9 +109,38 @@ fn the_top_level_help() {
 }
 
 #[test]
+fn internal_verbs_are_not_listed_and_refuse_people() {
+    let folder = tempfile::tempdir().unwrap();
+    for verb in ["local-init", "front-door"] {
+        schleuse(folder.path(), &[verb]).done().exits(2);
+        schleuse(folder.path(), &[verb, "--format", "json"]).done().exits(2);
+    }
+    for arguments in
+        [&["--help"] as &[&str], &["completions", "bash"], &["completions", "zsh"], &["completions", "fish"]]
+    {
+        let text = schleuse(folder.path(), arguments).done().exits(0).stdout();
+        assert!(!text.contains("local-init") && !text.contains("demo-app"), "{arguments:?}");
+    }
+}
+
+#[test]
 fn every_verb_explains_itself() {
     let folder = tempfile::tempdir().unwrap();
-    for verb in ["build", "sign", "verify", "key", "registry", "config", "completions"] {
+    for verb in [
+        "build",
+        "promote",
+        "rollback",
+        "resume",
+        "status",
+        "history",
+        "why",
+        "sign",
+        "verify",
+        "key",
+        "registry",
+        "config",
+        "completions",
+    ] {
         let help = schleuse(folder.path(), &[verb, "--help"]).done().exits(0).stdout();
         assert!(help.contains("Example") && help.contains(&format!("schleuse {verb}")), "{help}");
     }
