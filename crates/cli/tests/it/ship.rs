@@ -145,7 +145,10 @@ fn a_build_says_what_it_lacks() {
     assert!(wrong(&["verify", "--key", "schleuse.key", "x/y"]).contains("this is a private key"));
 
     let elsewhere = tempfile::tempdir().unwrap();
-    let done = crate::support::schleuse(elsewhere.path(), &["build"]).done().exits(2);
+    let build = || crate::support::schleuse(elsewhere.path(), &["build"]).done().exits(2);
+    assert!(build().stderr().contains("schleuse.toml has no [build]"));
+    std::fs::copy(checkout.path().join("schleuse.toml"), elsewhere.path().join("schleuse.toml")).unwrap();
+    let done = build();
     assert!(done.stderr().contains("git does not tell which commit"), "{}", done.stderr());
 }
 
