@@ -1,21 +1,18 @@
 //! `schleuse build`.
 
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicUsize, Ordering};
 
 use schleuse_client::Client;
-use schleuse_image::{BuildManifest, Moved};
+use schleuse_image::BuildManifest;
 use schleuse_model::{Exit, PinnedRef, Repository, Tag};
-use schleuse_oci::Descriptor;
 use schleuse_sign::Trust;
 use serde::Serialize;
 
-use crate::build::{Existing, Recipe, SourceArgs, SourceState, existing};
+use crate::build::{Existing, Pushing, Recipe, SourceArgs, SourceState, existing};
 use crate::context::Context;
 use crate::failure::Failure;
 use crate::files;
 use crate::output::{Page, Report};
-use crate::progress::Progress;
 use crate::project::Project;
 use crate::settings::ConnectionArgs;
 
@@ -127,30 +124,9 @@ async fn built(
     let work = context.work_folder()?;
     let progress = context.progress("building");
     let built = recipe.build(work.path()).await?;
-    let pushing = Pushing { progress: &progress, context, done: AtomicUsize::new(0) };
+    let pushing = Pushing::new(&progress, &context.printer);
     built.push(client, recipe.base(), image, std::slice::from_ref(&tag), work.path(), &pushing).await?;
     drop(progress);
     context.printer.note(&format!("built {} and pushed it as {image}:{tag}", source.commit.short()));
     Ok(BuildManifest::new(&built, image.clone(), Some(tag), source.workflow.clone()))
-}
-
-/// Says how far the push is.
-#[derive(Debug)]
-struct Pushing<'a> {
-    progress: &'a Progress,
-    context: &'a Context,
-    done: AtomicUsize,
-}
-
-impl schleuse_image::Progress for Pushing<'_> {
-    fn blob(&self, blob: &Descriptor, moved: Moved) {
-        let done = self.done.fetch_add(1, Ordering::Relaxed) + 1;
-        self.progress.say(format!("pushing: {done} blobs done"));
-        let how = match moved {
-            Moved::Present => "is there already",
-            Moved::Mounted => "was mounted",
-            Moved::Sent => "was sent",
-        };
-        self.context.printer.detail(&format!("{} ({} bytes) {how}", blob.digest.short(), blob.size));
-    }
 }
