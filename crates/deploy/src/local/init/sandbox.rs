@@ -8,6 +8,7 @@ use std::path::Path;
 use caps::{CapSet, CapsHashSet};
 use nix::errno::Errno;
 use nix::mount::{MntFlags, MsFlags, mount, umount2};
+use nix::sched::{CloneFlags, unshare};
 use nix::sys::prctl::{set_dumpable, set_no_new_privs};
 use nix::sys::resource::{Resource, setrlimit};
 use nix::sys::statvfs::{FsFlags, statvfs};
@@ -32,6 +33,9 @@ const NOTHING: Option<&str> = None;
 pub(super) fn build(spec: &Spec) -> Result<(), Broken> {
     let root = spec.root.as_path();
     let quiet = MsFlags::MS_NOSUID | MsFlags::MS_NODEV | MsFlags::MS_NOEXEC;
+    // A mount namespace of our own, not the supervisor's: pivot_root(2) moves every process of its namespace, and the
+    // supervisor has records to write outside.
+    unshare(CloneFlags::CLONE_NEWNS).map_err(at("entering a new mount namespace"))?;
     // Nothing we mount is seen outside.
     mount(NOTHING, "/", NOTHING, MsFlags::MS_REC | MsFlags::MS_PRIVATE, NOTHING)
         .map_err(at("making mounts private"))?;

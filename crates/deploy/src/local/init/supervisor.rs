@@ -245,8 +245,7 @@ fn from_status(status: ExitStatus) -> Ended {
 /// Leaves the machine's namespaces for new ones, which init (the next child) will live in.
 fn enter_namespaces(spec: &Spec) -> Result<(), NotStarted> {
     let (uid, gid) = (geteuid(), getegid());
-    let mut flags =
-        CloneFlags::CLONE_NEWNS | CloneFlags::CLONE_NEWPID | CloneFlags::CLONE_NEWIPC | CloneFlags::CLONE_NEWUTS;
+    let mut flags = CloneFlags::CLONE_NEWPID | CloneFlags::CLONE_NEWIPC | CloneFlags::CLONE_NEWUTS;
     if !uid.is_root() {
         flags |= CloneFlags::CLONE_NEWUSER;
     }

@@ -42,6 +42,7 @@ fn layer() -> &'static Bytes {
     static LAYER: OnceLock<Bytes> = OnceLock::new();
     LAYER.get_or_init(|| {
         let mut archive = tar::Builder::new(Vec::new());
+        archive.sparse(false);
         let mut add = |from: &Path, to: &str| archive.append_path_with_name(from, to.trim_start_matches('/')).unwrap();
         add(&fixture(), "/app");
         let maps = std::fs::read_to_string("/proc/self/maps").unwrap();
