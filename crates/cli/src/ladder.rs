@@ -51,9 +51,6 @@ pub(crate) enum LadderError {
         /// The destination.
         to: EnvironmentName,
     },
-    /// Nobody is trusted.
-    #[error("nobody is trusted to build: [trust] names no build key")]
-    NoTrust,
     /// What was typed is neither a reference nor the digits of a digest.
     #[error("`{0}` names no release")]
     NotARelease(String),
@@ -89,7 +86,6 @@ impl Explain for LadderError {
             Self::WhichEnvironment { known } => vec![format!("name one of: {}", known.join(", "))],
             Self::NoEnvironments => vec!["add one: [environment.production]".to_owned()],
             Self::NotBefore { .. } => vec!["the ladder is the order of the environments in schleuse.toml".to_owned()],
-            Self::NoTrust => vec!["list the public key: [trust] build = [\"schleuse.pub\"]".to_owned()],
             Self::NotARelease(_) => {
                 vec!["write name:tag, name@sha256:…, or at least 7 digits of a digest that the ladder knows".to_owned()]
             }

@@ -1,13 +1,12 @@
 //! A promotion or rollout as people watch it: one line a fact, a live strip of probes on a terminal, one line a change in CI.
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use schleuse_model::time::human;
 use schleuse_model::{Clock, Release};
 use schleuse_promote::{Note, Observer};
 
 use crate::output::Printer;
-use std::sync::Arc;
 
 /// How many probes the strip shows.
 const STRIP: usize = 24;

@@ -100,14 +100,20 @@ impl CommitPoint for RegistryTag {
     ) -> Result<Committed, Error> {
         let wrap = |source| Error::Registry { environment: environment.clone(), source };
         let tag = entry_tag(&self.journal, environment, sequence)?;
-        if self.push.create_tag(&tag, entry).await.map_err(wrap)? == Created::Won {
-            return Ok(Committed::Won);
-        }
-        // Refused: perhaps because our own first attempt got through and its answer was lost.
-        match self.pull.resolve(&tag).await.map_err(wrap)? {
-            Some(there) if there.digest() == entry.digest() => Ok(Committed::Won),
-            Some(_) => Ok(Committed::Lost),
-            None => Err(wrap(schleuse_oci::Error::Missing { what: format!("{tag}, which the registry calls taken") })),
+        // Refused, or the answer was lost on the way: the tag itself says whose it is, ours perhaps.
+        let unclear = match self.push.create_tag(&tag, entry).await {
+            Ok(Created::Won) => return Ok(Committed::Won),
+            Ok(Created::Exists) => None,
+            Err(error) if error.is_transient() => Some(error),
+            Err(error) => return Err(wrap(error)),
+        };
+        match (self.pull.resolve(&tag).await.map_err(wrap)?, unclear) {
+            (Some(there), _) if there.digest() == entry.digest() => Ok(Committed::Won),
+            (Some(_), _) => Ok(Committed::Lost),
+            (None, Some(error)) => Err(wrap(error)),
+            (None, None) => {
+                Err(wrap(schleuse_oci::Error::Missing { what: format!("{tag}, which the registry calls taken") }))
+            }
         }
     }
 }

@@ -243,6 +243,7 @@ impl<'a> Driver<'a> {
     }
 
     async fn intend(&mut self, reason: String) -> Fact {
+        self.world.observer.note(Note::Unhealthy { reason: reason.clone() });
         let intent = Intent {
             image: self.environment.journal.names().image.clone(),
             environment: self.environment.name().clone(),
