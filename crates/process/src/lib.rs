@@ -18,6 +18,7 @@
 //!
 //! **Must not depend on** any crate of the workspace but `model`.
 
+mod attached;
 mod capture;
 mod detach;
 mod error;

@@ -51,7 +51,7 @@ impl Program {
             let mut transfer = Transfer { moving, done: false };
             let ended = transfer.until_end(&mut child, started + self.deadline).await.map_err(lost)?;
             if ended.is_none() {
-                group.signal(Signal::SIGTERM);
+                group.terminate();
                 transfer.until_end(&mut child, Instant::now() + TERMINATION_GRACE).await.map_err(lost)?;
                 group.signal(Signal::SIGKILL);
                 // SIGKILL is only late for a process in uninterruptible sleep (a dead NFS server): not waited for without end.
@@ -73,7 +73,7 @@ impl Program {
         command.stdin(if self.stdin.is_some() { Stdio::piped() } else { Stdio::null() });
         command.stdout(Stdio::piped()).stderr(Stdio::piped()).process_group(0).kill_on_drop(true);
         let child = command.spawn().map_err(|source| ProcessError::Start { program: self.name(), source })?;
-        let group = Group(child.id());
+        let group = Group::of(&child);
         Ok((child, group))
     }
 
@@ -93,9 +93,17 @@ impl Program {
 ///
 /// The group's number is the program's pid. It cannot have been given to somebody else while any member lives; once all are
 /// gone, `killpg` finds nobody.
-struct Group(Option<u32>);
+pub(crate) struct Group(Option<u32>);
 
 impl Group {
+    pub(crate) fn of(child: &Child) -> Self {
+        Self(child.id())
+    }
+
+    pub(crate) fn terminate(&self) {
+        self.signal(Signal::SIGTERM);
+    }
+
     fn signal(&self, signal: Signal) {
         let leader = self.0.and_then(|pid| i32::try_from(pid).ok()).filter(|pid| *pid > 1);
         if let Some(leader) = leader {
