@@ -33,6 +33,7 @@ pub(crate) enum Verb {
     Status(commands::status::Args),
     History(commands::history::Args),
     Why(commands::why::Args),
+    Demo(commands::demo::Args),
     Sign(commands::sign::Args),
     Verify(commands::verify::Args),
     Key(commands::key::Args),

@@ -3,6 +3,7 @@
 pub(crate) mod build;
 pub(crate) mod completions;
 pub(crate) mod config;
+pub(crate) mod demo;
 pub(crate) mod demo_app;
 pub(crate) mod hidden;
 pub(crate) mod history;
@@ -26,6 +27,7 @@ use crate::failure::Failure;
 pub(crate) async fn run(verb: Verb, context: &Context) -> Result<Exit, Failure> {
     match verb {
         Verb::Build(args) => build::run(&args, context).await,
+        Verb::Demo(args) => demo::run(&args, context).await,
         Verb::Promote(args) => promote::run(&args, context).await,
         Verb::Rollback(args) => rollback::run(&args, context).await,
         Verb::Resume(args) => resume::run(&args, context).await,
@@ -59,7 +61,7 @@ impl Verb {
             | Self::Key(_)
             | Self::Config(_)
             | Self::Completions(_) => Some(AGAIN),
-            Self::Registry(_) | Self::DemoApp(_) | Self::LocalInit(_) | Self::FrontDoor(_) => None,
+            Self::Demo(_) | Self::Registry(_) | Self::DemoApp(_) | Self::LocalInit(_) | Self::FrontDoor(_) => None,
         }
     }
 }

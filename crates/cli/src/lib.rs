@@ -15,6 +15,7 @@ mod build;
 mod cli;
 mod commands;
 mod context;
+mod demo;
 mod demo_app;
 mod environment;
 mod failure;
