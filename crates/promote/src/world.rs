@@ -5,6 +5,7 @@ use std::sync::Arc;
 use schleuse_deploy::Target;
 use schleuse_gate::Gate;
 use schleuse_health::Settings;
+use schleuse_journal::commit::registry::entry_tag;
 use schleuse_journal::{Appended, Draft, Event, Journal, RunId, VerifiedEntry};
 use schleuse_model::{Actor, Clock, Digest, EnvironmentName, Release};
 use schleuse_oci::{Pull, Push, Referrers};
@@ -13,6 +14,9 @@ use schleuse_sign::{Signer, Trust};
 use crate::error::Error;
 use crate::observer::{Note, Observer};
 use crate::probe::{ProbeSpec, Prober};
+
+/// How often a tag is moved on because its entry was overtaken. Each time somebody else got on; the last of them is right.
+const OVERTAKEN: u32 = 5;
 
 /// One run's capabilities. A run that only reads has no signer.
 #[derive(Clone, Debug)]
@@ -126,24 +130,46 @@ impl World {
     /// Moves the environment's tag to what the journal's head says it runs, and leaves the hint. Only ever called with a
     /// committed entry: tags are the journal's cache, and move after it.
     ///
-    /// An environment that runs nothing keeps its tag: registries of the field cannot delete one.
+    /// Who moved the tag looks whether its entry is still the newest, and moves it on if not. So of writers that overtook each
+    /// other, whoever wrote last has looked last, and the tag ends at the newest entry.
     pub(crate) async fn refresh_cache(&self, environment: &Environment, head: &VerifiedEntry) -> Result<(), Error> {
-        if let Some(current) = &head.entry().state.current {
-            let tag = environment.tag()?;
-            let digest = &current.release.digest;
-            let there = self.pull.resolve(&tag).await?;
-            if there.as_ref().map(|pinned| pinned.digest()) != Some(digest) {
-                let image = environment.journal.names().image.pin(digest.clone());
-                let manifest = self.pull.manifest(&image).await?;
-                let manifest = manifest.ok_or_else(|| schleuse_oci::Error::Missing { what: image.to_string() })?;
-                self.push.tag(&tag, &manifest).await?;
-                self.observer.note(Note::Tagged { tag });
+        let mut head = head.clone();
+        for _ in 0..OVERTAKEN {
+            if !self.refresh_tag(environment, &head).await? || !self.overtaken(environment, &head).await? {
+                break;
             }
+            let Some(newest) = environment.journal.head().await? else { break };
+            head = newest;
         }
         // A hint that cannot be moved (immutable tags) costs later readers a few requests, nothing else.
-        if environment.journal.leave_hint(head).await.is_err() {
+        if environment.journal.leave_hint(&head).await.is_err() {
             self.observer.note(Note::NoHint);
         }
         Ok(())
+    }
+
+    /// Whether the tag had to be moved. An environment that runs nothing keeps its tag: registries of the field cannot delete
+    /// one.
+    async fn refresh_tag(&self, environment: &Environment, head: &VerifiedEntry) -> Result<bool, Error> {
+        let Some(current) = &head.entry().state.current else { return Ok(false) };
+        let tag = environment.tag()?;
+        let digest = &current.release.digest;
+        let there = self.pull.resolve(&tag).await?;
+        if there.as_ref().map(|pinned| pinned.digest()) == Some(digest) {
+            return Ok(false);
+        }
+        let image = environment.journal.names().image.pin(digest.clone());
+        let manifest = self.pull.manifest(&image).await?;
+        let manifest = manifest.ok_or_else(|| schleuse_oci::Error::Missing { what: image.to_string() })?;
+        self.push.tag(&tag, &manifest).await?;
+        self.observer.note(Note::Tagged { tag });
+        Ok(true)
+    }
+
+    /// Whether there is an entry after `head` by now: one request.
+    async fn overtaken(&self, environment: &Environment, head: &VerifiedEntry) -> Result<bool, Error> {
+        let journal = &environment.journal.names().journal;
+        let next = entry_tag(journal, environment.name(), head.entry().sequence + 1)?;
+        Ok(self.pull.resolve(&next).await?.is_some())
     }
 }
