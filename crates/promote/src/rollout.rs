@@ -228,6 +228,10 @@ impl RolloutMachine {
         let at = std::mem::replace(&mut self.at, At::Prepare);
         self.at = match (at, fact) {
             (At::Prepare, Fact::Prepared(receipt)) => At::RecordStart { receipt },
+            // A way back that cannot be gone is not taken back: what it left was left for a reason. A person is needed.
+            (At::Prepare | At::Apply | At::Switch(_), Fact::TargetFailed(why)) if self.rollback => {
+                At::RecordFailed(why)
+            }
             (At::Prepare, Fact::TargetFailed(why)) => At::RecordAborted(why),
             (At::RecordStart { .. }, Fact::Recorded) => At::Apply,
             (At::Apply, Fact::Applied) => At::Watch(Box::new(Analysis::new(self.settings.clone(), now))),
