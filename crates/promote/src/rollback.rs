@@ -1,8 +1,10 @@
 //! Going back because a person says so. Shorter than the way forward: no soak, no freeze, no approval, and it works with the
 //! registry down (DESIGN, law 6).
 
-use schleuse_deploy::Standing;
-use schleuse_journal::{Appended, Event, State, VerifiedEntry};
+use std::sync::Arc;
+
+use schleuse_deploy::{Standing, Target};
+use schleuse_journal::{Appended, Event, Phase, State, VerifiedEntry};
 use schleuse_model::{Exit, Explain as _, Release};
 
 use crate::error::Error;
@@ -10,7 +12,7 @@ use crate::intent::Intent;
 use crate::observer::Note;
 use crate::outcome::Outcome;
 use crate::promotion::{at, claim};
-use crate::resume::{finish, settle_unrecorded};
+use crate::resume::{finish, settle_unrecorded, take_over};
 use crate::world::{Environment, World};
 
 /// How often a lost race is tried again: going back matters more than who was first.
@@ -57,8 +59,10 @@ pub async fn rollback(world: &World, environment: &Environment, request: &Rollba
         // No answer, or one that is not trusted: the target's own receipt is enough to go back by.
         Err(error) => return without_journal(world, environment, request, error.into()).await,
     };
-    if let Some(target) = &environment.target {
-        settle_unrecorded(world, environment, target, &mut head).await?;
+    if let Some(target) = &environment.target
+        && let Some(outcome) = finish_what_was_begun(world, environment, target, request, &mut head).await?
+    {
+        return Ok(outcome);
     }
     let mut tries = 0;
     let head = loop {
@@ -89,6 +93,36 @@ pub async fn rollback(world: &World, environment: &Environment, request: &Rollba
     }
 }
 
+/// A way back that a dead run left half done is finished, not answered with another one: going back twice because the tool was
+/// killed once would leave a good release. (One that is held waits for a person, and here is one: it is left.)
+async fn finish_what_was_begun(
+    world: &World,
+    environment: &Environment,
+    target: &Arc<dyn Target>,
+    request: &RollbackRequest,
+    head: &mut Option<VerifiedEntry>,
+) -> Result<Option<Outcome>, Error> {
+    let told = settle_unrecorded(world, environment, target, head).await?;
+    if told.is_some() && request.to.is_none() {
+        return Ok(told);
+    }
+    let Some(newest) = head.as_ref().filter(|newest| is_under_way(&newest.entry().state, request)) else {
+        return Ok(None);
+    };
+    Ok(Some(take_over(world, environment, target, newest.clone()).await?))
+}
+
+/// Whether the way back that is asked for has an unfinished rollout.
+fn is_under_way(state: &State, request: &RollbackRequest) -> bool {
+    let (Some(rollout), Some(current)) = (&state.rollout, &state.current) else { return false };
+    let meant = request.to.as_ref().is_none_or(|digits| current.release.digest.hex().starts_with(hex(digits)));
+    rollout.rollback && meant && !matches!(rollout.phase, Phase::Held { .. })
+}
+
+fn hex(digits: &str) -> &str {
+    digits.strip_prefix("sha256:").unwrap_or(digits)
+}
+
 async fn append(
     world: &World,
     environment: &Environment,
@@ -105,8 +139,9 @@ async fn append(
 /// The release asked for, or the newest proven one that is not running.
 fn choose(state: &State, request: &RollbackRequest) -> Option<Release> {
     let Some(digits) = &request.to else { return state.way_back().map(|placed| placed.release.clone()) };
-    let digits = digits.strip_prefix("sha256:").unwrap_or(digits);
-    let current = state.current.as_ref().map(|placed| &placed.release.digest);
+    let digits = hex(digits);
+    // One that was gone back to and failed then may be asked for again, by name.
+    let current = state.current.as_ref().filter(|placed| placed.is_healthy()).map(|placed| &placed.release.digest);
     let proven = state.good.iter().rev().map(|placed| &placed.release);
     let mut matching =
         proven.filter(|release| release.digest.hex().starts_with(digits) && Some(&release.digest) != current);
@@ -125,13 +160,16 @@ async fn without_journal(
     if error.exit() == Exit::Usage {
         return Err(error);
     }
-    let Standing { receipt: Some(receipt), .. } = target.standing().await.map_err(|source| at(environment, source))?
-    else {
-        return Err(error);
-    };
+    let standing = target.standing().await.map_err(|source| at(environment, source))?;
+    let Standing { receipt: Some(receipt), active, .. } = standing else { return Err(error) };
     let Some(returns_to) = receipt.previous_release().cloned() else {
         return Err(Error::NoWayBack { environment: environment.name().clone() });
     };
+    if active.as_ref() == receipt.previous() {
+        // It is back already. Asked again after a crash that is what is wanted; else the target knows of nothing further back.
+        let untold = target.read_intent().await.map_err(|source| at(environment, source))?.is_some();
+        return if untold { Ok(Outcome::WentBack) } else { Err(error) };
+    }
     let intent = Intent {
         image: environment.journal.names().image.clone(),
         environment: environment.name().clone(),
