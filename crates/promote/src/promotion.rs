@@ -123,7 +123,14 @@ pub async fn promote(world: &World, to: &Environment, request: &PromotionRequest
                 Fact::Tagged
             }
             Step::RollOut => Fact::RolledOut(roll_out(world, to, &known).await?),
-            Step::Blocked(findings) => return Ok(Outcome::Blocked(findings)),
+            Step::Blocked(findings) => {
+                // A run that died between a verdict and its tag is not asked to go on here: its tag is. The "no" stands even if
+                // that does not work.
+                if let Some(head) = &known.head {
+                    let _ = world.refresh_cache(to, head).await;
+                }
+                return Ok(Outcome::Blocked(findings));
+            }
             Step::LostRace { sequence } => {
                 return Err(Error::LostRace { environment: to.name().clone(), sequence });
             }
