@@ -144,7 +144,10 @@ pub(crate) async fn finish(
     head: VerifiedEntry,
     intent: Option<Intent>,
 ) -> Result<Outcome, Error> {
-    world.refresh_tag_or_later(environment, &head).await?;
+    // On the way back the tag waits: it would be moved to what is being left.
+    if intent.is_none() {
+        world.refresh_tag_or_later(environment, &head).await?;
+    }
     let rollback = head.entry().state.rollout.as_ref().is_some_and(|rollout| rollout.rollback);
     let driven = drive(world, environment, target, head, intent).await?;
     if !driven.unrecorded {
