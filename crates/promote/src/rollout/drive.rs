@@ -190,7 +190,9 @@ impl<'a> Driver<'a> {
 
     /// Waits until `at`, looks whether the process lives, and asks it how it is.
     async fn probe(&mut self, at: Timestamp) -> Result<Fact, Error> {
-        tokio::time::sleep(at.since(self.world.clock.now())).await;
+        // Bounded by the monotonic clock: a wall clock that jumps back right now must not put the probe off for hours.
+        let longest = self.environment.health.interval * 2;
+        tokio::time::sleep(at.since(self.world.clock.now()).min(longest)).await;
         let receipt = self.receipt()?;
         let observed = self.target.observe(&receipt).await;
         let now = self.world.clock.now();
