@@ -1,0 +1,223 @@
+//! A registry, a project with a key, signed releases, and the commands that are timed.
+
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use tempfile::TempDir;
+
+const PASSWORD: &str = "bench";
+/// How long a registry may take until it answers.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// The programs that are compared.
+#[derive(Debug)]
+pub(crate) struct Programs {
+    schleuse: PathBuf,
+    peers: PathBuf,
+}
+
+impl Programs {
+    /// Builds ours as it is released, and has the pinned peers installed.
+    pub(crate) fn at_hand() -> Self {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+        let mut build = Command::new(env!("CARGO"));
+        build.current_dir(&root).args(["build", "--locked", "--release", "--package", "schleuse-cli"]);
+        assert!(build.status().expect("cargo starts").success(), "the program cannot be built");
+        let peers = Command::new(root.join("tools/peers/install.sh")).stderr(Stdio::inherit()).output();
+        let peers = peers.expect("the peers' script starts");
+        assert!(peers.status.success(), "the peers cannot be installed");
+        let peers = String::from_utf8(peers.stdout).expect("a path").trim().into();
+        // This program is target/release/deps/bench-…
+        let here = std::env::current_exe().expect("this program lies somewhere");
+        let schleuse = here.ancestors().nth(2).expect("cargo's folder").join("schleuse");
+        assert!(schleuse.is_file(), "{} is not there", schleuse.display());
+        Self { schleuse, peers }
+    }
+}
+
+/// Which registry, and so which commit point.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Kind {
+    /// Ours, on disk: its tags can be created once.
+    Embedded,
+    /// docker-registry 2.8, whose tags cannot; a bare git repository keeps the order.
+    DockerRegistryAndGit,
+}
+
+/// A registry of a process of its own; killed when dropped.
+#[derive(Debug)]
+pub(crate) struct Server {
+    child: Child,
+    pub(crate) address: SocketAddr,
+    _folder: TempDir,
+}
+
+impl Kind {
+    /// Starts the registry and waits until it answers.
+    pub(crate) fn serve(self, programs: &Programs) -> Server {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let free = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).and_then(|listener| listener.local_addr());
+        let address = free.expect("a free loopback port");
+        let mut command = match self {
+            Self::Embedded => {
+                let mut command = Command::new(&programs.schleuse);
+                command.args(["registry", "serve", "--quiet", "--listen", &address.to_string(), "--folder"]);
+                command.arg(folder.path().join("data"));
+                command
+            }
+            Self::DockerRegistryAndGit => {
+                let config = folder.path().join("config.yml");
+                let text = format!(
+                    "version: 0.1\nlog:\n  level: error\n  accesslog:\n    disabled: true\n\
+                     storage:\n  filesystem:\n    rootdirectory: {}\nhttp:\n  addr: {address}\n",
+                    folder.path().join("data").display()
+                );
+                std::fs::write(&config, text).expect("the configuration is written");
+                let mut command = Command::new(programs.peers.join("docker-registry"));
+                command.arg("serve").arg(config);
+                command
+            }
+        };
+        command.env_clear().stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+        let server = Server { child: command.spawn().expect("the registry starts"), address, _folder: folder };
+        let began = Instant::now();
+        while TcpStream::connect(address).is_err() {
+            assert!(began.elapsed() < PATIENCE, "the registry does not answer");
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        server
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        // It may have ended by itself.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// A project in front of a registry.
+#[derive(Debug)]
+pub(crate) struct Scene<'a> {
+    programs: &'a Programs,
+    folder: TempDir,
+    repository: String,
+    key: String,
+    _server: Option<Server>,
+}
+
+impl<'a> Scene<'a> {
+    /// A project of its own with a registry of its own.
+    pub(crate) fn new(kind: Kind, programs: &'a Programs) -> Self {
+        let server = kind.serve(programs);
+        Self::at(kind, server.address, Some(server), programs)
+    }
+
+    /// The same, with the registry reached at `address`.
+    pub(crate) fn at(kind: Kind, address: SocketAddr, server: Option<Server>, programs: &'a Programs) -> Self {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let repository = format!("{address}/acme/billing");
+        let key = String::new();
+        let mut scene = Self { programs, folder, repository, key, _server: server };
+        std::fs::create_dir(scene.folder.path().join("root")).expect("a folder");
+        let config = format!(
+            "image = \"{}\"\nsource = \"https://git.example/acme/billing\"\n\
+             [build]\ncopy = [{{ from = \"root\", to = \"/\" }}]\nentrypoint = [\"/release\"]\n\
+             [environment.staging]\n[environment.production]\n",
+            scene.repository
+        );
+        scene.write("schleuse.toml", &config);
+        for setting in ["init --quiet", "config user.name bench", "config user.email bench@example.org"] {
+            scene.git(&setting.split(' ').collect::<Vec<_>>());
+        }
+        if kind == Kind::DockerRegistryAndGit {
+            scene.git(&["init", "--quiet", "--bare", "remote.git"]);
+            let remote = scene.folder.path().join("remote.git").display().to_string();
+            scene.git(&["remote", "add", "origin", &remote]);
+        }
+        scene.run(&mut scene.schleuse(&["key", "generate"]));
+        scene.key = std::fs::read_to_string(scene.folder.path().join("schleuse.key")).expect("the new key");
+        scene
+    }
+
+    /// Builds and signs so many releases; each by digest.
+    pub(crate) fn releases(&self, count: usize) -> Vec<String> {
+        let release = |number: usize| {
+            self.write("root/release", &format!("release {number}\n"));
+            self.git(&["add", "root"]);
+            self.git(&["commit", "--quiet", "--message", "release"]);
+            let image = self.run(&mut self.schleuse(&["build", "--quiet", "--output", "build.json"]));
+            let image = image.trim().to_owned();
+            self.run(&mut self.schleuse(&["sign", "--quiet", "--build-manifest", "build.json", &image]));
+            image
+        };
+        (1..=count).map(release).collect()
+    }
+
+    pub(crate) fn promote(&self, environment: &str, image: &str) -> Command {
+        self.schleuse(&["promote", environment, image])
+    }
+
+    pub(crate) fn verify(&self, image: &str) -> Command {
+        self.schleuse(&["verify", "--key", "schleuse.pub", image])
+    }
+
+    pub(crate) fn key_public(&self) -> Command {
+        self.schleuse(&["key", "public", "schleuse.key"])
+    }
+
+    pub(crate) fn version(&self) -> Command {
+        self.schleuse(&["--version"])
+    }
+
+    /// Moves a tag to `image`, by raw bytes, and checks nothing.
+    pub(crate) fn skopeo_copy(&self, image: &str) -> Command {
+        let mut command = self.peer("skopeo");
+        command.args(["copy", "--quiet", "--insecure-policy", "--preserve-digests"]);
+        command.args(["--src-tls-verify=false", "--dest-tls-verify=false", &format!("docker://{image}")]);
+        command.arg(format!("docker://{}:skopeo", self.repository));
+        command
+    }
+
+    pub(crate) fn cosign_verify(&self, image: &str) -> Command {
+        let mut command = self.peer("cosign-3.1");
+        command.args(["verify", "--key", "schleuse.pub", "--insecure-ignore-tlog", "--allow-http-registry", image]);
+        command
+    }
+
+    fn schleuse(&self, arguments: &[&str]) -> Command {
+        let mut command = self.command(&self.programs.schleuse);
+        command.args(arguments).env("COSIGN_PASSWORD", PASSWORD).env("COSIGN_PRIVATE_KEY", &self.key);
+        command
+    }
+
+    fn peer(&self, name: &str) -> Command {
+        self.command(&self.programs.peers.join(name))
+    }
+
+    fn git(&self, arguments: &[&str]) {
+        self.run(self.command(Path::new("git")).args(arguments));
+    }
+
+    /// In the project's folder, with an environment that has nothing of this machine but the path.
+    fn command(&self, program: &Path) -> Command {
+        let mut command = Command::new(program);
+        command.current_dir(self.folder.path()).env_clear().env("HOME", self.folder.path()).env("USER", "bench");
+        command.env("PATH", std::env::var_os("PATH").unwrap_or_default());
+        command
+    }
+
+    fn run(&self, command: &mut Command) -> String {
+        let output = command.stdin(Stdio::null()).output().expect("the program starts");
+        let said = || String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(output.status.success(), "{command:?}: {}\n{}", output.status, said());
+        String::from_utf8(output.stdout).expect("text")
+    }
+
+    fn write(&self, name: &str, text: &str) {
+        std::fs::write(self.folder.path().join(name), text).expect("the file is written");
+    }
+}
