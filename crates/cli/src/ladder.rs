@@ -19,7 +19,7 @@ use schleuse_sign::{Signer, Trust};
 
 use crate::context::Context;
 use crate::failure::Failure;
-use crate::project::Project;
+use crate::project::{Patience, Project};
 use crate::settings::ConnectionArgs;
 use crate::{gates, random};
 
@@ -111,13 +111,22 @@ pub(crate) struct Ladder<'a> {
 impl<'a> Ladder<'a> {
     /// Reads configuration and keys.
     pub(crate) async fn open(context: &'a Context, flags: &ConnectionArgs) -> Result<Self, Failure> {
+        Self::open_with(context, flags, Patience::Usual).await
+    }
+
+    /// The same, with this much patience for a registry that does not answer.
+    pub(crate) async fn open_with(
+        context: &'a Context,
+        flags: &ConnectionArgs,
+        patience: Patience,
+    ) -> Result<Self, Failure> {
         let project = context.project(&flags.flags())?;
         let image = project.image(context).await?;
         let names = match &project.config.connection.journal {
             Some(journal) => Names { image, journal: journal.value.clone() },
             None => Names::beside(image)?,
         };
-        let client = Arc::new(project.client(context, &names.image)?);
+        let client = Arc::new(project.patient_client(context, &names.image, patience)?);
         let trust = Arc::new(project.trust(context)?);
         let mut ladder = Self { context, project, names, client, trust, git: None };
         ladder.git = ladder.git_remote().await;

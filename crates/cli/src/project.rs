@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use schleuse_client::credentials::{DockerConfig, FirstOf, StaticCredentials};
-use schleuse_client::{Client, ClientBuilder};
+use schleuse_client::{Client, ClientBuilder, Deadlines, RetryPolicy};
 use schleuse_config::env::{self, Environment};
 use schleuse_config::{Config, FILE_NAME, Flags, MAX_BYTES, Source, policy_digest};
 use schleuse_model::{Digest, Exit, Explain, Repository};
@@ -127,6 +127,16 @@ impl Project {
     /// A registry client with the logins that are at hand. `image` is what `REGISTRY_USERNAME` is for where `REGISTRY_URL` does
     /// not say.
     pub(crate) fn client(&self, context: &Context, image: &Repository) -> Result<Client, Failure> {
+        self.patient_client(context, image, Patience::Usual)
+    }
+
+    /// The same, with this much patience for a registry that does not answer.
+    pub(crate) fn patient_client(
+        &self,
+        context: &Context,
+        image: &Repository,
+        patience: Patience,
+    ) -> Result<Client, Failure> {
         let connection = &self.config.connection;
         let mut sources: Vec<Arc<dyn CredentialSource>> = Vec::new();
         if let Some(login) = &connection.login {
@@ -145,6 +155,13 @@ impl Project {
             .clock(context.clock.clone());
         if let Some(path) = context.environment.get(&env::SSL_CERT_FILE) {
             builder = builder.extra_ca(files::read(Path::new(path), AUTHORITIES_LIMIT)?);
+        }
+        if patience == Patience::Short {
+            builder = builder.retry(RetryPolicy { attempts: 2, ..RetryPolicy::default() }).deadlines(Deadlines {
+                connect: SHORT,
+                operation: SHORT * 2,
+                ..Deadlines::default()
+            });
         }
         Ok(builder.build()?)
     }
@@ -178,6 +195,18 @@ impl Project {
         keys::public_only(context, &KeyReference::File(self.root.join(file)))
     }
 }
+
+/// How long to wait for a registry that does not answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Patience {
+    /// The client's own: a registry that restarts is waited for.
+    Usual,
+    /// Going back does not need the registry, and users wait.
+    Short,
+}
+
+/// The connect deadline of a short patience.
+const SHORT: std::time::Duration = std::time::Duration::from_secs(3);
 
 /// The most that is read of `SSL_CERT_FILE`: Debian's whole bundle has 220 KiB.
 const AUTHORITIES_LIMIT: usize = 8 << 20;

@@ -83,13 +83,16 @@ pub async fn promote(world: &World, to: &Environment, request: &PromotionRequest
     // The claim before anything is decided: two runs never work on one target at a time.
     let claim = claim(to).await?;
     let mut head = to.journal.head().await?;
-    if let Some(target) = &to.target
-        && resume::has_unrecorded(world, to, target).await?
-    {
-        resume::settle_unrecorded(world, to, target, &mut head).await?;
-    }
+    let settled = match &to.target {
+        Some(target) => resume::settle_unrecorded(world, to, target, &mut head).await?,
+        None => None,
+    };
     let mut known = look(world, to, request, head).await?;
     note_release(world, request, &known);
+    // A run of this very promotion had begun to go back when it died: that is how the promotion ends.
+    if let Some(settled) = settled.filter(|settled| settled.leaves.digest == known.candidate.release.digest) {
+        return Ok(settled.outcome);
+    }
     if let Some(outcome) = unfinished(world, to, &known).await? {
         drop(claim);
         return Ok(outcome);

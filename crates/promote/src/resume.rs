@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use schleuse_deploy::Target;
 use schleuse_journal::{Event, Phase, VerifiedEntry};
+use schleuse_model::Release;
 
 use crate::error::Error;
 use crate::intent::Intent;
@@ -26,8 +27,8 @@ pub async fn resume(world: &World, environment: &Environment) -> Result<Outcome,
         }
         return Ok(Outcome::NothingToDo);
     };
-    if let Some(outcome) = settle_unrecorded(world, environment, target, &mut head).await? {
-        return Ok(outcome);
+    if let Some(settled) = settle_unrecorded(world, environment, target, &mut head).await? {
+        return Ok(settled.outcome);
     }
     let Some(head) = head else { return Ok(Outcome::NothingToDo) };
     if head.entry().state.rollout.is_some() {
@@ -38,13 +39,12 @@ pub async fn resume(world: &World, environment: &Environment) -> Result<Outcome,
     Ok(Outcome::NothingToDo)
 }
 
-/// Whether a way back was taken that the journal may not know of.
-pub(crate) async fn has_unrecorded(
-    _: &World,
-    environment: &Environment,
-    target: &Arc<dyn Target>,
-) -> Result<bool, Error> {
-    Ok(target.read_intent().await.map_err(|source| at(environment, source))?.is_some())
+/// A way back that was taken without the journal, and is told now.
+pub(crate) struct Settled {
+    /// The release that was left.
+    pub(crate) leaves: Release,
+    /// What it came to.
+    pub(crate) outcome: Outcome,
 }
 
 /// Finishes and records a way back that was begun while the journal could not be told. `head` is renewed.
@@ -53,7 +53,7 @@ pub(crate) async fn settle_unrecorded(
     environment: &Environment,
     target: &Arc<dyn Target>,
     head: &mut Option<VerifiedEntry>,
-) -> Result<Option<Outcome>, Error> {
+) -> Result<Option<Settled>, Error> {
     let Some(bytes) = target.read_intent().await.map_err(|source| at(environment, source))? else { return Ok(None) };
     let image = &environment.journal.names().image;
     let intent = Intent::open(&bytes, &world.trust, image, environment.name())?;
@@ -63,6 +63,7 @@ pub(crate) async fn settle_unrecorded(
             why: "it leaves a release of an environment that has no journal".to_owned(),
         });
     };
+    let leaves = intent.leaves.clone();
     let outcome = if intent.asked_for {
         Some(record_asked_for(world, environment, target, &newest, &intent).await?)
     } else if of_unfinished_rollout(&newest, &intent) {
@@ -79,7 +80,7 @@ pub(crate) async fn settle_unrecorded(
         target.clear_intent().await.map_err(|source| at(environment, source))?;
     }
     *head = environment.journal.head().await?;
-    Ok(outcome)
+    Ok(outcome.map(|outcome| Settled { leaves, outcome }))
 }
 
 fn of_unfinished_rollout(head: &VerifiedEntry, intent: &Intent) -> bool {

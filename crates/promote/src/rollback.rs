@@ -103,8 +103,8 @@ async fn finish_what_was_begun(
     head: &mut Option<VerifiedEntry>,
 ) -> Result<Option<Outcome>, Error> {
     let told = settle_unrecorded(world, environment, target, head).await?;
-    if told.is_some() && request.to.is_none() {
-        return Ok(told);
+    if let Some(told) = told.filter(|_| request.to.is_none()) {
+        return Ok(Some(told.outcome));
     }
     let Some(newest) = head.as_ref().filter(|newest| is_under_way(&newest.entry().state, request)) else {
         return Ok(None);

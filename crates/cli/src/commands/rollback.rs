@@ -12,6 +12,7 @@ use crate::context::Context;
 use crate::failure::Failure;
 use crate::keys;
 use crate::ladder::Ladder;
+use crate::project::Patience;
 use crate::settings::ConnectionArgs;
 use crate::watch::{Watch, described};
 
@@ -66,7 +67,7 @@ impl Explain for NotAgreed {
 }
 
 pub(crate) async fn run(args: &Args, context: &Context) -> Result<Exit, Failure> {
-    let ladder = Ladder::open(context, &args.connection).await?;
+    let ladder = Ladder::open_with(context, &args.connection, Patience::Short).await?;
     let rung = ladder.rung_or_production(args.environment.as_deref())?;
     let environment = ladder.environment(rung)?;
     let request = RollbackRequest { to: args.to.clone(), reason: args.reason.clone() };

@@ -82,34 +82,33 @@ impl Report for WhyReport {
         ));
         let from = why.from.as_ref().map(|from| format!(", from {from}")).unwrap_or_default();
         let plan = why.plan.as_deref().map(|plan| format!("; plan {}", short(plan))).unwrap_or_default();
+        let verb = if why.event == "rollback" { "  returned to" } else { "  promoted" };
         page.fact(
-            11,
-            "  promoted",
+            13,
+            verb,
             format_args!("{} ago by {}{from}{plan}, entry #{}", ago(why.admitted), why.actor, why.sequence),
         );
         if let Some(reason) = &why.reason {
-            page.fact(11, "  because", reason);
+            page.fact(13, "  because", reason);
         }
-        page.fact(
-            11,
-            "  allowed by",
-            format_args!(
-                "signature and {} checks on record, entry signed by {}",
-                why.evidence.len().saturating_sub(1),
-                why.signer
-            ),
-        );
+        let allowed = match (why.event, why.evidence.len().saturating_sub(1)) {
+            ("rollback", _) => "its healthy verdict here before".to_owned(),
+            (_, 0) => "its signature".to_owned(),
+            (_, 1) => "its signature and 1 test result on record".to_owned(),
+            (_, results) => format!("its signature and {results} test results on record"),
+        };
+        page.fact(13, "  allowed by", format_args!("{allowed}; entry signed by {}", why.signer));
         let standing = match why.verdict {
             Verdict::Healthy => paint.good(format_args!("healthy for {}", ago(why.since))),
             other => paint.warn(format_args!("{} for {}", other.word(), ago(why.since))),
         };
-        page.fact(11, "  verdict", standing);
+        page.fact(13, "  verdict", standing);
         match &why.way_back {
             Some(release) => {
                 let command = paint.hint(format_args!("schleuse rollback {}", why.environment));
-                page.fact(11, "  way back", format_args!("{}:  {command}", described(release)));
+                page.fact(13, "  way back", format_args!("{}:  {command}", described(release)));
             }
-            None => page.fact(11, "  way back", "none: no other release was healthy here"),
+            None => page.fact(13, "  way back", "none: no other release was healthy here"),
         }
         let next = match &why.next {
             Next::Nothing => "nothing waits".to_owned(),
@@ -119,7 +118,7 @@ impl Report for WhyReport {
             }
             Next::Resume => format!("schleuse resume {}", why.environment),
         };
-        page.fact(11, "  next", next);
+        page.fact(13, "  next", next);
     }
 }
 

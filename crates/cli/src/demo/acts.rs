@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use schleuse_model::{Exit, Repository};
+use tokio::time::sleep;
 
 use super::attacker::tamper;
 use super::error::DemoError;
@@ -102,9 +103,15 @@ async fn race(stage: &Stage<'_>) -> Result<String, Failure> {
 
 async fn killed(stage: &Stage<'_>, winner: &str) -> Result<(), Failure> {
     stage.act("Killed in the middle", &format!("{winner} is being rolled out, and the tool is killed with SIGKILL."));
-    let time = if stage.scene.fast { Duration::from_millis(1000) } else { Duration::from_millis(1500) };
-    stage.run_and_kill(&["promote", "canary"], time).await?;
-    stage.say("(killed)");
+    let (canary, version) = (stage.scene.canary, format!("billing {winner}"));
+    let has_traffic = async {
+        while get(canary, "/").await.is_none_or(|answer| answer.trim() != version) {
+            sleep(Duration::from_millis(50)).await;
+        }
+        sleep(Duration::from_millis(300)).await;
+    };
+    stage.run_and_kill(&["promote", "canary"], has_traffic).await?;
+    stage.say("Killed: the new release has the traffic, and nobody watches it.");
     stage.run(&["status"], Exit::Done).await?;
     stage.run(&["resume", "canary"], Exit::Done).await
 }

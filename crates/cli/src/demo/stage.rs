@@ -65,16 +65,19 @@ impl<'a> Stage<'a> {
         insist(arguments, ended, &[expected])
     }
 
-    /// Runs a verb for `time`, then kills it with SIGKILL.
-    pub(crate) async fn run_and_kill(&self, arguments: &[&str], time: Duration) -> Result<(), Failure> {
+    /// Runs a verb until `moment` comes, then kills it with SIGKILL.
+    pub(crate) async fn run_and_kill(
+        &self,
+        arguments: &[&str],
+        moment: impl Future<Output = ()>,
+    ) -> Result<(), Failure> {
         self.announce(arguments);
-        // The future is dropped at the end of the time, and the program and its group are killed with it.
-        match tokio::time::timeout(time, self.program(arguments).run_attached()).await {
-            Err(_) => Ok(()),
-            Ok(ended) => {
-                let ended = ended?;
-                let expected = format!("a kill after {} ms", time.as_millis());
-                Err(DemoError::Unexpected { command: arguments.join(" "), ended: ended.to_string(), expected }.into())
+        // The loser is dropped: the program and its group are killed with it.
+        tokio::select! {
+            () = moment => Ok(()),
+            ended = self.program(arguments).run_attached() => {
+                let (command, ended) = (arguments.join(" "), ended?.to_string());
+                Err(DemoError::Unexpected { command, ended, expected: "none: it is killed before".to_owned() }.into())
             }
         }
     }
@@ -125,7 +128,8 @@ impl<'a> Stage<'a> {
 
     fn announce(&self, arguments: &[&str]) {
         let paint = self.context.printer.paint();
-        let shown = arguments.join(" ");
+        let quoted = |text: &&str| if text.contains(' ') { format!("\"{text}\"") } else { (*text).to_owned() };
+        let shown = arguments.iter().map(quoted).collect::<Vec<_>>().join(" ");
         self.say("");
         self.say(&format!("{} {}", paint.hint("$"), paint.strong(format_args!("schleuse {shown}"))));
         if self.step && self.context.printer.settings().interactive {
