@@ -194,12 +194,13 @@ impl Explain for Failure {
             Self::Unpack(error) => error.hints(),
             Self::Process(error) => error.hints(),
             Self::NotStarted { ended: Ended::NotStarted { forbidden: true, .. }, .. } => vec![
-                "this system forbids unprivileged user namespaces; run as root, or allow them with \
+                "this system forbids the namespaces a sandbox needs; as a user: run as root, or allow them with \
                  `sysctl -w user.max_user_namespaces=15000`"
                     .to_owned(),
                 "on Ubuntu 24.04 and later also `sysctl -w kernel.apparmor_restrict_unprivileged_userns=0`, on older \
                  Debian `sysctl -w kernel.unprivileged_userns_clone=1`"
                     .to_owned(),
+                "in a container: start it with the capability SYS_ADMIN and without its seccomp profile".to_owned(),
             ],
             Self::PortTaken { address } | Self::CannotListen { address, .. } => {
                 vec![format!("see who has it with `ss -ltnp 'sport = :{}'`, or choose another port", address.port())]
@@ -217,5 +218,19 @@ impl Explain for Failure {
             }
             _ => Vec::new(),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn forbidden_namespaces_name_the_switch() {
+        let ended = |forbidden| Ended::NotStarted { step: "s".to_owned(), why: "w".to_owned(), forbidden };
+        let hints =
+            |forbidden| Failure::NotStarted { name: "i".to_owned(), ended: ended(forbidden) }.hints().join("\n");
+        assert!(hints(true).contains("sysctl -w user.max_user_namespaces"));
+        assert_eq!(hints(false), "");
     }
 }

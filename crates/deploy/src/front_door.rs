@@ -42,8 +42,8 @@ const FOLDER: &str = "--folder";
 
 /// How long a door may take until it answers.
 const START: Duration = Duration::from_secs(5);
-/// How long it may take to end.
-const STOP: Duration = Duration::from_secs(5);
+/// How long it may take to end. It has nothing to finish.
+const STOP: Duration = Duration::from_secs(2);
 const LOOK: Duration = Duration::from_millis(10);
 
 /// Runs the verb. `args` are the arguments after it. To be called outside any runtime.

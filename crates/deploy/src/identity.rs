@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use nix::errno::Errno;
 use nix::sys::signal::{Signal, kill};
-use nix::unistd::Pid;
+use nix::unistd::{Pid, close, setsid};
 use serde::{Deserialize, Serialize};
 
 use crate::atomic;
@@ -51,6 +51,20 @@ impl Identity {
             Err(Errno::ESRCH) => Ok(false),
             Err(errno) => Err(errno),
         }
+    }
+}
+
+/// What a process of ours that outlives the tool does first thing: leads a session of its own (whoever started it waits for
+/// that), and lets go of every file it inherited beyond its standard ones. Those are the tool's caller's, who may wait for the
+/// other end of a pipe to close, as shells and CI systems do.
+pub(crate) fn stand_alone() {
+    // Fails only if it leads a session already.
+    let _ = setsid();
+    let inherited = fs::read_dir("/proc/self/fd").into_iter().flatten().flatten();
+    let inherited: Vec<i32> = inherited.filter_map(|entry| entry.file_name().to_str()?.parse().ok()).collect();
+    for file in inherited.into_iter().filter(|file| *file > 2) {
+        // One of them was the folder just read, and is closed already.
+        let _ = close(file);
     }
 }
 

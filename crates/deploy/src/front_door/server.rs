@@ -10,7 +10,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use nix::sys::stat::fstat;
-use nix::unistd::setsid;
 use schleuse_model::json;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, UnixListener, UnixStream};
@@ -23,7 +22,7 @@ use super::proxy::{Traffic, carry};
 use super::{Places, Refusal, Settings};
 use crate::atomic;
 use crate::failure::Failure;
-use crate::identity::LifeLock;
+use crate::identity::{LifeLock, stand_alone};
 
 /// How many connections may be open at a time: each takes two descriptors, and more than a small server can use.
 const CONNECTIONS: usize = 4096;
@@ -34,8 +33,7 @@ const SHORT: Duration = Duration::from_millis(50);
 const CONTROL: Duration = Duration::from_secs(1);
 
 pub(super) fn main(folder: &Path) -> ExitCode {
-    // First thing: whoever started us waits for it.
-    let _ = setsid();
+    stand_alone();
     raise_descriptors();
     let places = Places(folder.to_owned());
     let opened = (|| {

@@ -94,19 +94,18 @@ impl Handle {
     }
 
     pub(crate) fn status(&self) -> Result<Status, Failure> {
-        let Some(spec) = atomic::read_json::<Spec>(&self.paths.spec())? else { return Ok(Status::Never) };
-        // The lock before the records: what is written down by a supervisor that ends while we read is read after it.
-        let alive = LifeLock::at(&self.paths.lock()).is_held()?;
-        let exit: Option<Exit> = atomic::read_json(&self.paths.exit())?;
+        // The lock before the records: a supervisor that ends while we look has written them before it lets go.
+        let holder = LifeLock::at(&self.paths.lock()).holder()?;
         let running: Option<Running> = atomic::read_json(&self.paths.running())?;
-        let ended = exit.filter(|exit| exit.launch == spec.launch).map(|exit| exit.ended);
-        let running = running.filter(|running| running.launch == spec.launch);
-        Ok(match (ended, alive, running) {
-            (Some(ended), _, _) => Status::Ended(ended),
-            (None, true, Some(running)) if running.init.alive() => Status::Running(running),
-            (None, true, _) => Status::Between,
-            (None, false, Some(_)) => Status::Ended(Ended::Unseen),
-            (None, false, None) => Status::Never,
+        let exit: Option<Exit> = atomic::read_json(&self.paths.exit())?;
+        Ok(match (holder, running, exit) {
+            (Holder::Alive(living), Some(running), _) if living == Some(running.supervisor) && running.init.alive() => {
+                Status::Running(running)
+            }
+            (Holder::Alive(_), _, _) => Status::Between,
+            (Holder::Nobody, _, Some(exit)) => Status::Ended(exit.ended),
+            (Holder::Nobody, Some(_), None) => Status::Ended(Ended::Unseen),
+            (Holder::Nobody, None, None) => Status::Never,
         })
     }
 
@@ -139,6 +138,7 @@ impl Handle {
         }
         let before: Option<Spec> = atomic::read_json(&self.paths.spec())?;
         let launch = before.map_or(1, |spec| spec.launch.saturating_add(1));
+        let ended: Option<Exit> = atomic::read_json(&self.paths.exit())?;
         let spec = self.spec(definition, launch, port)?;
         atomic::write_json(&self.paths.spec(), &spec)?;
         let program = Program::new(exe).arg(init::VERB).arg(init::SPEC).arg(self.paths.spec());
@@ -147,7 +147,7 @@ impl Handle {
             Err(schleuse_process::ProcessError::EndedAtOnce { .. }) | Ok(_) => {}
             Err(error) => return Err(error.into()),
         }
-        self.await_start(launch).await
+        self.await_start(&spec, ended.map_or(0, |exit| exit.launch)).await
     }
 
     fn spec(&self, definition: Definition, launch: u64, port: Port) -> Result<Spec, Failure> {
@@ -161,29 +161,25 @@ impl Handle {
         Ok(Spec { launch, root, hostname, argv, env, folder, uid, gid, stop_signal, stop_grace, address })
     }
 
-    async fn await_start(&self, launch: u64) -> Result<SocketAddr, Failure> {
+    /// `ended` is the last start of which the end was known before this one.
+    async fn await_start(&self, spec: &Spec, ended: u64) -> Result<SocketAddr, Failure> {
         let deadline = Instant::now() + START;
         while Instant::now() < deadline {
             let exit: Option<Exit> = atomic::read_json(&self.paths.exit())?;
-            if let Some(Exit { ended, .. }) = exit.filter(|exit| exit.launch == launch) {
+            if let Some(Exit { ended, .. }) = exit.filter(|exit| exit.launch > ended) {
                 return match ended {
                     Ended::NotStarted { .. } => Err(Failure::NotStarted { name: self.name(), ended }),
                     // It did start; that it ended again is for `observe` to tell.
-                    _ => self.address_of_last_start(),
+                    _ => Ok(spec.address),
                 };
             }
-            let running: Option<Running> = atomic::read_json(&self.paths.running())?;
-            if let Some(running) = running.filter(|running| running.launch == launch) {
+            // Perhaps the supervisor of a run that was killed a moment ago: as good as ours, and at its own address.
+            if let Status::Running(running) = self.status()? {
                 return Ok(running.address);
             }
             sleep(LOOK).await;
         }
         Err(Failure::Silent { name: self.name() })
-    }
-
-    fn address_of_last_start(&self) -> Result<SocketAddr, Failure> {
-        let spec: Option<Spec> = atomic::read_json(&self.paths.spec())?;
-        spec.map(|spec| spec.address).ok_or_else(|| Failure::Silent { name: self.name() })
     }
 
     /// Asks it to stop, and does not wait until it has: its supervisor kills it when its grace is over.

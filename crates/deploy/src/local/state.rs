@@ -44,35 +44,23 @@ pub(crate) struct State {
     pub(crate) rollout: Option<Rollout>,
 }
 
-/// What is to be done to prepare.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Preparation {
-    /// It is the rollout that is prepared already.
-    Known(Receipt),
-    /// It is a new one.
-    New,
-}
-
 impl State {
-    /// Looks whether an admitted image of that sequence may be prepared, and raises the fence.
-    pub(crate) fn prepare(&mut self, image: &PinnedRef, sequence: u64) -> Result<Preparation, TargetError> {
+    /// Looks whether an admitted image of that sequence may be prepared, and raises the fence. The receipt of a rollout that is
+    /// known already; `None`: it is a new one.
+    pub(crate) fn prepare(&mut self, image: &PinnedRef, sequence: u64) -> Result<Option<Receipt>, TargetError> {
         self.fence(sequence)?;
-        let Some(rollout) = &mut self.rollout else { return Ok(Preparation::New) };
+        let Some(rollout) = &mut self.rollout else { return Ok(None) };
         let same = rollout.receipt.image() == image;
         if rollout.receipt.sequence() == sequence {
             // One entry admits one image. Another one is a forged journal, or another journal's target.
-            return if same {
-                Ok(Preparation::Known(rollout.receipt.clone()))
-            } else {
-                Err(Failure::Conflict { sequence }.into())
-            };
+            return if same { Ok(Some(rollout.receipt.clone())) } else { Err(Failure::Conflict { sequence }.into()) };
         }
         if same && rollout.stage == Stage::Prepared {
             // Taken over before anything visible happened.
             rollout.receipt = rollout.receipt.clone().at_sequence(sequence);
-            return Ok(Preparation::Known(rollout.receipt.clone()));
+            return Ok(Some(rollout.receipt.clone()));
         }
-        Ok(Preparation::New)
+        Ok(None)
     }
 
     /// Puts the prepared rollout in its place.
@@ -155,7 +143,7 @@ mod tests {
 
     fn prepared(name: &str, sequence: u64) -> State {
         let mut state = State::default();
-        assert_eq!(state.prepare(&image(name), sequence).unwrap(), Preparation::New);
+        assert_eq!(state.prepare(&image(name), sequence).unwrap(), None);
         state.prepared(receipt(name, sequence));
         state
     }
@@ -180,14 +168,14 @@ mod tests {
     #[test]
     fn one_entry_admits_one_image() {
         let mut state = prepared("a", 7);
-        assert!(matches!(state.prepare(&image("a"), 7), Ok(Preparation::Known(_))));
+        assert!(matches!(state.prepare(&image("a"), 7), Ok(Some(_))));
         assert!(matches!(state.prepare(&image("b"), 7), Err(TargetError::Terminal(Failure::Conflict { sequence: 7 }))));
     }
 
     #[test]
     fn a_prepared_rollout_that_is_taken_over_keeps_its_instance() {
         let mut state = prepared("a", 7);
-        let Preparation::Known(renewed) = state.prepare(&image("a"), 8).unwrap() else { panic!("prepared anew") };
+        let renewed = state.prepare(&image("a"), 8).unwrap().unwrap();
         assert_eq!((renewed.instance(), renewed.sequence()), (receipt("a", 7).instance(), 8));
     }
 

@@ -8,7 +8,7 @@ use tokio::net::TcpStream;
 use tokio::time::{Instant, sleep, timeout};
 
 use super::instance::{Handle, Port, Status};
-use super::state::{Preparation, Stage, State};
+use super::state::{Stage, State};
 use super::{LocalTarget, image};
 use crate::atomic;
 use crate::failure::Failure;
@@ -38,8 +38,8 @@ impl LocalTarget {
         // Also for a known rollout: its image may have been deleted by hand.
         let ready = image::make_ready(&self.paths, image, self.pull.as_ref()).await?;
         let receipt = match known {
-            Preparation::Known(receipt) => receipt,
-            Preparation::New => {
+            Some(receipt) => receipt,
+            None => {
                 let name = format!("{sequence:010}-{}", image.digest().short());
                 self.instance(&name).define(&image::define(&ready, release, &self.settings)?)?;
                 self.stop_orphans(&state).await?;
@@ -154,8 +154,9 @@ impl LocalTarget {
             Some(previous) => self.bring_up(previous).await?,
             None => None,
         };
-        door.ensure().await?;
+        // A living door heeds the file at once; one that is dead or hangs is replaced after.
         door.send_to(to)?;
+        door.ensure().await?;
         if let Status::Running(running) = sick.status()? {
             door.drain(running.address, SICK_DRAIN).await?;
         }

@@ -41,8 +41,9 @@ pub(crate) struct Spec {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Running {
-    pub(crate) launch: u64,
     pub(crate) address: SocketAddr,
+    /// Who wrote it: a record of another supervisor than the living one is an old one.
+    pub(crate) supervisor: Identity,
     /// Process 1 of the instance, seen from outside.
     pub(crate) init: Identity,
 }

@@ -32,7 +32,9 @@ pub(super) fn main(path: &Path) -> ExitCode {
         Ok(ended) => ended,
         Err(error) => {
             complain(&format!("{}: {}", error.step, error.source));
-            Ended::NotStarted { step: error.step.to_owned(), why: error.source.to_string(), forbidden: false }
+            // Some systems let a user enter a namespace and then forbid everything in it (AppArmor on Ubuntu 24.04).
+            let forbidden = error.source.kind() == io::ErrorKind::PermissionDenied && error.step != PROGRAM;
+            Ended::NotStarted { step: error.step.to_owned(), why: error.source.to_string(), forbidden }
         }
     };
     report(&line, &Report::Ended { ended });
@@ -76,15 +78,17 @@ fn run(path: &Path, line: &UnixStream) -> Result<Ended, Broken> {
     reap_until(release)
 }
 
+const PROGRAM: &str = "starting the program";
+
 fn start(spec: &Spec) -> Result<Pid, Broken> {
     let null = || File::options().read(true).open("/dev/null");
-    let (program, args) = spec.argv.split_first().ok_or_else(|| at("starting the program")(Errno::EINVAL))?;
+    let (program, args) = spec.argv.split_first().ok_or_else(|| at(PROGRAM)(Errno::EINVAL))?;
     #[allow(clippy::disallowed_methods, reason = "process 1 starts the one program it exists for, and reaps it itself")]
     let mut command = Command::new(program);
     command.args(args).env_clear().envs(&spec.env).current_dir(&spec.folder);
     command.stdin(Stdio::from(null().map_err(at("opening /dev/null"))?));
-    let child = command.spawn().map_err(at("starting the program"))?;
-    i32::try_from(child.id()).map(Pid::from_raw).map_err(|_| at("starting the program")(Errno::ERANGE))
+    let child = command.spawn().map_err(at(PROGRAM))?;
+    i32::try_from(child.id()).map(Pid::from_raw).map_err(|_| at(PROGRAM)(Errno::ERANGE))
 }
 
 /// Passes on the signals that the supervisor asks for. Its end is the end of everything here.

@@ -15,21 +15,20 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sched::{CloneFlags, unshare};
 use nix::sys::signal::{SigSet, Signal};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
-use nix::unistd::{Gid, Uid, alarm, getegid, geteuid, setsid};
+use nix::unistd::{Gid, Uid, alarm, getegid, geteuid};
 use schleuse_model::json;
 
 use super::{INNER, VERB, complain};
 use crate::atomic;
 use crate::failure::Failure;
-use crate::identity::{Identity, LifeLock};
+use crate::identity::{Identity, LifeLock, stand_alone};
 use crate::local::log::{FILE_LIMIT, RotatingLog};
 use crate::local::paths::InstancePaths;
 use crate::local::wire::{Exit, REPORT_LIMIT, Report, Running, Spec};
 use crate::target::Ended;
 
 pub(super) fn main(spec: &Path) -> ExitCode {
-    // First thing: whoever started us waits for it. Fails only if we lead a session already.
-    let _ = setsid();
+    stand_alone();
     let Some(folder) = spec.parent() else { return ExitCode::FAILURE };
     match supervise(&InstancePaths::at(folder)) {
         Ok(()) => ExitCode::SUCCESS,
@@ -47,11 +46,9 @@ fn supervise(paths: &InstancePaths) -> Result<(), Failure> {
     atomic::remove(&paths.running())?;
     let ended = match Instance::start(paths, &spec) {
         Ok(instance) => instance.watch(paths, &spec)?,
-        Err(NotStarted { step, source }) => Ended::NotStarted {
-            step: step.to_owned(),
-            why: source.to_string(),
-            forbidden: step == NAMESPACES && !geteuid().is_root(),
-        },
+        Err(NotStarted { step, source }) => {
+            Ended::NotStarted { step: step.to_owned(), why: source.to_string(), forbidden: step == NAMESPACES }
+        }
     };
     atomic::write_json(&paths.exit(), &Exit { launch: spec.launch, ended })
 }
@@ -135,8 +132,11 @@ impl Instance {
 
     fn record_running(&self, paths: &InstancePaths, spec: &Spec) -> Result<(), Failure> {
         // It may have ended since; then its end is recorded, and nobody asks.
-        let Some(init) = i32::try_from(self.child.id()).ok().and_then(Identity::of) else { return Ok(()) };
-        atomic::write_json(&paths.running(), &Running { launch: spec.launch, address: spec.address, init })
+        let identity = |pid: u32| i32::try_from(pid).ok().and_then(Identity::of);
+        let (Some(init), Some(supervisor)) = (identity(self.child.id()), identity(std::process::id())) else {
+            return Ok(());
+        };
+        atomic::write_json(&paths.running(), &Running { address: spec.address, supervisor, init })
     }
 
     /// Copies what is there, without waiting for more.

@@ -17,7 +17,7 @@ use crate::target::{Target, TargetError};
 use schleuse_model::Explain;
 
 impl World {
-    fn door_process(&self) -> Identity {
+    pub(super) fn door_process(&self) -> Identity {
         match LifeLock::at(&self.folder().join("front-door/life.lock")).holder().unwrap() {
             Holder::Alive(Some(door)) => door,
             other => panic!("{other:?}"),
@@ -83,21 +83,14 @@ async fn a_request_under_way_is_answered_before_its_instance_is_stopped() {
     let world = World::with_door();
     let one = world.switched("one", 1).await;
     let two = world.switched("two", 2).await;
-    // Straight through a second door would be the same; here the old instance is still asked through the first.
     let door = world.target.door().unwrap();
-    door.send_to(Some(world.address_of_name(&one))).unwrap();
+    door.send_to(Some(world.running(&one).address)).unwrap();
     let slow = tokio::spawn(get(world.settings.listen.unwrap(), "/slow"));
     sleep(Duration::from_millis(100)).await;
     door.send_to(Some(world.address_of(&two).await)).unwrap();
     world.target.settle(&two).await.unwrap();
     assert!(!world.handle(&one).is_alive().unwrap());
     assert_eq!(slow.await.unwrap().as_deref(), Some("one"));
-}
-
-impl World {
-    fn address_of_name(&self, receipt: &crate::Receipt) -> std::net::SocketAddr {
-        self.running(receipt).address
-    }
 }
 
 #[tokio::test]

@@ -39,25 +39,42 @@ async fn two_starters_of_one_instance_start_one() {
     let both = tokio::join!(first.apply(&receipt), second.apply(&receipt));
     assert!(both.0.is_ok() || both.1.is_ok(), "{both:?}");
     until("one", async || get(world.address_of(&receipt).await, "/").await.is_some()).await;
-    let supervisors = std::fs::read_dir("/proc").unwrap().flatten().filter(|entry| {
-        let line = std::fs::read(entry.path().join("cmdline")).unwrap_or_default();
-        let line = String::from_utf8_lossy(&line);
-        line.contains("--spec") && line.contains(&world.folder().display().to_string())
-    });
-    until("the other supervisor's end", async || {
-        std::fs::read_dir("/proc")
-            .unwrap()
-            .flatten()
-            .filter(|entry| {
-                let line = std::fs::read(entry.path().join("cmdline")).unwrap_or_default();
-                let line = String::from_utf8_lossy(&line).into_owned();
-                line.contains("--spec") && line.contains(&world.folder().display().to_string())
-            })
-            .count()
-            == 1
-    })
-    .await;
-    drop(supervisors);
+    let supervisors = || {
+        let lines = std::fs::read_dir("/proc").unwrap().flatten().map(|entry| {
+            let line = std::fs::read(entry.path().join("cmdline")).unwrap_or_default();
+            String::from_utf8_lossy(&line).into_owned()
+        });
+        let folder = world.folder().display().to_string();
+        lines.filter(|line| line.contains("--spec") && line.contains(&folder)).count()
+    };
+    until("the other supervisor's end", async || supervisors() == 1).await;
+    assert_eq!(first.observe(&receipt).await.unwrap(), second.observe(&receipt).await.unwrap());
+}
+
+#[tokio::test]
+async fn what_outlives_the_tool_lets_go_of_its_callers_files() {
+    // As a shell's or a CI system's pipe, whose other end waits for everybody to close it.
+    let (_reader, writer) = nix::unistd::pipe().unwrap();
+    let pipe = std::fs::read_link(format!("/proc/self/fd/{}", std::os::fd::AsRawFd::as_raw_fd(&writer))).unwrap();
+    let world = World::with_door();
+    let receipt = world.switched("one", 1).await;
+    let running = world.running(&receipt);
+    for process in [running.supervisor, running.init, world.door_process()] {
+        // A user may not look into the init, which has closed itself off; as root the test does.
+        let files = match std::fs::read_dir(format!("/proc/{}/fd", process.pid)) {
+            Ok(files) => files.flatten(),
+            Err(error) => {
+                assert!(!nix::unistd::geteuid().is_root() && process == running.init, "{error}");
+                continue;
+            }
+        };
+        let mut targets = files.filter_map(|file| std::fs::read_link(file.path()).ok());
+        assert!(!targets.any(|target| target == pipe), "{process:?}");
+    }
+    for leader in [running.supervisor, world.door_process()] {
+        let pid = nix::unistd::Pid::from_raw(leader.pid);
+        assert_eq!(nix::unistd::getsid(Some(pid)), Ok(pid));
+    }
 }
 
 #[tokio::test]

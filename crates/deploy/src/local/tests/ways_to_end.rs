@@ -7,20 +7,11 @@ use nix::unistd::Pid;
 use tokio::time::Instant;
 
 use super::world::{World, until};
-use crate::identity::{Holder, LifeLock};
 use crate::local::instance::Status;
 use crate::local::paths::InstancePaths;
 use crate::target::{Ended, Observation, Receipt, Target};
 
 impl World {
-    fn supervisor(&self, receipt: &Receipt) -> i32 {
-        let folder = self.folder().join("instances").join(&receipt.instance().name);
-        match LifeLock::at(&InstancePaths::at(&folder).lock()).holder().unwrap() {
-            Holder::Alive(Some(supervisor)) => supervisor.pid,
-            other => panic!("{other:?}"),
-        }
-    }
-
     async fn end_of(&self, receipt: &Receipt) -> Ended {
         until("the end", async || matches!(self.target.observe(receipt).await.unwrap(), Observation::Exited { .. }))
             .await;
@@ -86,7 +77,7 @@ async fn nothing_lives_on_when_the_supervisor_is_killed() {
     let receipt = world.applied("one", 1).await;
     let init = world.running(&receipt).init;
     let address = world.address_of(&receipt).await;
-    kill(Pid::from_raw(world.supervisor(&receipt)), Signal::SIGKILL).unwrap();
+    kill(Pid::from_raw(world.running(&receipt).supervisor.pid), Signal::SIGKILL).unwrap();
     until("the end of process 1", async || !init.alive()).await;
     assert_eq!(world.end_of(&receipt).await, Ended::Unseen);
     until("the end of the program", async || super::world::get(address, "/").await.is_none()).await;
@@ -105,8 +96,13 @@ async fn a_record_whose_process_id_was_used_again_is_not_believed() {
     let paths = InstancePaths::at(&folder);
     std::fs::remove_file(paths.exit()).unwrap();
     let record = std::fs::read_to_string(paths.running()).unwrap();
-    let pid = record.split("\"pid\":").nth(1).unwrap().split(',').next().unwrap();
-    std::fs::write(paths.running(), record.replace(pid, &std::process::id().to_string())).unwrap();
+    let me = std::process::id().to_string();
+    let impostors = record.split("\"pid\":").map(|part| match part.split_once(',') {
+        Some((pid, rest)) if pid.parse::<u32>().is_ok() => format!("{me},{rest}"),
+        _ => part.to_owned(),
+    });
+    std::fs::write(paths.running(), impostors.collect::<Vec<_>>().join("\"pid\":")).unwrap();
+    assert!(std::fs::read_to_string(paths.running()).unwrap().matches(&me).count() >= 2);
     assert_eq!(world.handle(&receipt).status().unwrap(), Status::Ended(Ended::Unseen));
     world.handle(&receipt).stop().await.unwrap();
 }
