@@ -18,6 +18,8 @@ use crate::target::{Instance, Receipt, TargetError};
 /// How long a previous release that had to be started again may take until it accepts connections, before it gets the traffic
 /// all the same: there is nothing better to send it to.
 const ACCEPTS: Duration = Duration::from_secs(5);
+/// How often it is started within that time, if it keeps ending.
+const STARTS: u32 = 3;
 /// How long a port may take to be free after who had it was stopped.
 const PORT_FREE: Duration = Duration::from_secs(3);
 /// How long a sick instance's connections are waited for: its answers are not worth much.
@@ -165,17 +167,24 @@ impl LocalTarget {
         sick.ask_to_stop().await
     }
 
-    /// The previous instance, started again if it has died.
+    /// The previous instance, started again if it has died; also if it dies in this very moment, when its record still says
+    /// that it runs. So it is asked for a connection in every case.
     async fn bring_up(&self, previous: &Instance) -> Result<Option<SocketAddr>, Failure> {
-        let ran = matches!(self.instance(&previous.name).status()?, Status::Running(_));
-        let address = self.start(previous, Port::Free, true).await?;
-        if let (false, Some(address)) = (ran, address) {
-            let deadline = Instant::now() + ACCEPTS;
-            while Instant::now() < deadline && !accepts(address).await {
-                sleep(LOOK).await;
+        let deadline = Instant::now() + ACCEPTS;
+        let mut starts = 0;
+        loop {
+            let runs = matches!(self.instance(&previous.name).status()?, Status::Running(_));
+            starts += u32::from(!runs);
+            let address = self.start(previous, Port::Free, true).await?;
+            let answers = match address {
+                Some(address) => accepts(address).await,
+                None => false,
+            };
+            if answers || starts >= STARTS || Instant::now() >= deadline {
+                return Ok(address);
             }
+            sleep(LOOK).await;
         }
-        Ok(address)
     }
 
     pub(super) async fn settle_step(&self, receipt: &Receipt) -> Result<(), TargetError> {
