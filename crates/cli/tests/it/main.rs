@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "helpers of tests fail as tests do")]
 
 mod config;
+mod demo;
 mod demo_app;
 mod key;
 mod registry;

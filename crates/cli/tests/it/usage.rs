@@ -76,6 +76,7 @@ fn the_top_level_help() {
       status        Show what runs where, since when, and what is next
       history       Show what happened in an environment, newest first
       why           Say what runs in an environment, who put it there, why it was allowed, and how to get back
+      demo          See it all work on this machine, in a minute: no Docker, no root, no network
 
     Plumbing:
       key           Make signing keys, and show their public half
