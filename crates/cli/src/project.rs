@@ -38,6 +38,9 @@ pub(crate) enum ProjectError {
     /// No image.
     #[error("which image is meant? nothing names one")]
     NoImage,
+    /// A trusted key's file is not there.
+    #[error("the trusted key {0} is not there")]
+    NoKeyFile(String),
     /// No source repository.
     #[error("which source repository is this? nothing names one")]
     NoSource,
@@ -54,6 +57,10 @@ impl Explain for ProjectError {
             Self::NoImage => vec![
                 "write `image = \"ghcr.io/<owner>/<name>\"` into schleuse.toml, or pass `--image`".to_owned(),
                 "in a git checkout with a remote at GitHub it is known without".to_owned(),
+            ],
+            Self::NoKeyFile(_) => vec![
+                "no key yet: `schleuse key generate`; commit its public half".to_owned(),
+                "or list the keys you trust: [trust] build = [\"…\"] in schleuse.toml".to_owned(),
             ],
             Self::NoSource => {
                 vec!["write `source = \"https://…\"` into schleuse.toml, or give the checkout a git remote".to_owned()]
@@ -192,6 +199,9 @@ impl Project {
     }
 
     fn key_file(&self, context: &Context, file: &str) -> Result<schleuse_sign::PublicKey, Failure> {
+        if !self.root.join(file).exists() {
+            return Err(ProjectError::NoKeyFile(file.to_owned()).into());
+        }
         keys::public_only(context, &KeyReference::File(self.root.join(file)))
     }
 }

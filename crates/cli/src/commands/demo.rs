@@ -55,6 +55,10 @@ pub(crate) async fn run(args: &Args, context: &Context) -> Result<Exit, Failure>
         played = perform(&scene, context, args.step) => played.map(|()| Exit::Done),
         _ = stop.asked() => Ok(Exit::Interrupted),
     };
+    if let Ok(Exit::Interrupted) = played {
+        context.printer.note("");
+        context.printer.note("interrupted");
+    }
     if args.keep {
         kept(&scene, context);
     } else {
