@@ -203,7 +203,8 @@ impl Target for LocalTarget {
             let (have, got) = (self.settings.environment.to_string(), admitted.environment().to_string());
             return Err(Failure::Foreign { have, got }.into());
         }
-        self.prepare_release(admitted.image(), admitted.release(), admitted.sequence()).await
+        let (sequence, rollback) = (admitted.sequence(), admitted.is_rollback());
+        self.prepare_release(admitted.image(), admitted.release(), sequence, rollback).await
     }
 
     async fn apply(&self, receipt: &Receipt) -> Result<(), TargetError> {

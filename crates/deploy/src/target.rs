@@ -103,6 +103,8 @@ pub struct Receipt {
     #[serde(skip_serializing_if = "Option::is_none", default)]
     previous: Option<Instance>,
     probe: SocketAddr,
+    #[serde(skip_serializing_if = "std::ops::Not::not", default)]
+    rollback: bool,
 }
 
 impl Receipt {
@@ -118,7 +120,20 @@ impl Receipt {
         previous: Option<Instance>,
         probe: SocketAddr,
     ) -> Self {
-        Self { schema: Self::SCHEMA, environment, sequence, image, instance, previous, probe }
+        Self { schema: Self::SCHEMA, environment, sequence, image, instance, previous, probe, rollback: false }
+    }
+
+    /// The same as that of a way back, or not.
+    #[must_use]
+    pub const fn of_rollback(mut self, rollback: bool) -> Self {
+        self.rollback = rollback;
+        self
+    }
+
+    /// Whether its rollout is a way back. Then its previous instance was left on purpose, and without the journal there is
+    /// nowhere to return to.
+    pub const fn is_rollback(&self) -> bool {
+        self.rollback
     }
 
     /// The environment.

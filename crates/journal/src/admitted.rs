@@ -12,6 +12,7 @@ pub struct Admitted {
     image: PinnedRef,
     release: Release,
     sequence: u64,
+    rollback: bool,
 }
 
 impl Admitted {
@@ -19,8 +20,9 @@ impl Admitted {
     pub fn by(head: &VerifiedEntry) -> Option<Self> {
         let entry = head.entry();
         let current = entry.state.current.as_ref()?;
-        entry.state.rollout.as_ref()?;
+        let rollout = entry.state.rollout.as_ref()?;
         Some(Self {
+            rollback: rollout.rollback,
             environment: entry.environment.clone(),
             image: entry.image.pin(current.release.digest.clone()),
             release: current.release.clone(),
@@ -46,5 +48,10 @@ impl Admitted {
     /// The entry's sequence: a target refuses a lower one than it has seen (fencing).
     pub const fn sequence(&self) -> u64 {
         self.sequence
+    }
+
+    /// Whether its rollout is a way back: what it leaves was left on purpose, and is none to return to.
+    pub const fn is_rollback(&self) -> bool {
+        self.rollback
     }
 }

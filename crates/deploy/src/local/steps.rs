@@ -32,6 +32,7 @@ impl LocalTarget {
         image: &PinnedRef,
         release: &Release,
         sequence: u64,
+        rollback: bool,
     ) -> Result<Receipt, TargetError> {
         let probe = self.address()?;
         atomic::create_folder(self.paths.folder())?;
@@ -48,6 +49,7 @@ impl LocalTarget {
                 let environment = self.settings.environment.clone();
                 let instance = Instance { name, release: release.clone() };
                 let receipt = Receipt::new(environment, sequence, image.clone(), instance, state.active.clone(), probe);
+                let receipt = receipt.of_rollback(rollback);
                 state.prepared(receipt.clone());
                 receipt
             }

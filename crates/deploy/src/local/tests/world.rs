@@ -189,7 +189,7 @@ impl World {
     ) -> Result<Receipt, TargetError> {
         let image = self.registry.image(version, env);
         let release = Release { digest: image.digest().clone(), commit: None, version: Some(version.to_owned()) };
-        self.target.prepare_release(&image, &release, sequence).await
+        self.target.prepare_release(&image, &release, sequence, false).await
     }
 
     /// Prepared, applied, answering, switched.
