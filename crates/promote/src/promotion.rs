@@ -213,10 +213,12 @@ async fn unfinished(world: &World, to: &Environment, known: &Known) -> Result<Op
         (Some(_), _) => Err(Error::Unfinished { environment: to.name().clone(), release: current.release.clone() }),
         (None, target) if same && current.is_healthy() => {
             world.refresh_cache(to, head).await?;
-            if let Some(target) = target {
-                resume::sweep(to, target, head).await?;
-            }
-            Ok(Some(Outcome::Already))
+            let runs = match target {
+                Some(target) => resume::sweep(to, target, head).await?,
+                None => true,
+            };
+            // What the journal has and the target has not is rolled out again.
+            Ok(runs.then_some(Outcome::Already))
         }
         _ => Ok(None),
     }

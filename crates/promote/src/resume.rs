@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use schleuse_deploy::Target;
 use schleuse_journal::{Event, Phase, VerifiedEntry};
-use schleuse_model::Release;
+use schleuse_model::{Digest, Release};
 
 use crate::error::Error;
 use crate::intent::Intent;
@@ -98,18 +98,39 @@ async fn record_asked_for(
     head: &VerifiedEntry,
     intent: &Intent,
 ) -> Result<Outcome, Error> {
-    let still_left =
-        head.entry().state.current.as_ref().is_some_and(|current| current.release.digest == intent.leaves.digest);
-    if let (true, Some(release)) = (still_left, &intent.returns_to) {
-        let standing = target.standing().await.map_err(|source| at(environment, source))?;
-        if let Some(receipt) = &standing.receipt {
-            target.restore(receipt).await.map_err(|source| at(environment, source))?;
-        }
-        let event = Event::Rollback { reason: Some(intent.reason.clone()), rollout: false };
-        let entry = world.append(environment, head, world.draft(event, release)).await?;
-        world.refresh_cache(environment, &entry).await?;
+    let state = &head.entry().state;
+    let still_left = state.current.as_ref().is_some_and(|current| current.release.digest == intent.leaves.digest);
+    let Some(release) = intent.returns_to.as_ref().filter(|_| still_left) else { return Ok(Outcome::WentBack) };
+    let proven = state.good.iter().any(|placed| placed.release.digest == release.digest);
+    if !proven {
+        return to_the_proven_one(world, environment, target, head, intent).await;
     }
+    let standing = target.standing().await.map_err(|source| at(environment, source))?;
+    if let Some(receipt) = &standing.receipt {
+        target.restore(receipt).await.map_err(|source| at(environment, source))?;
+    }
+    let event = Event::Rollback { reason: Some(intent.reason.clone()), rollout: false };
+    let entry = world.append(environment, head, world.draft(event, release)).await?;
+    world.refresh_cache(environment, &entry).await?;
     Ok(Outcome::WentBack)
+}
+
+/// What the target had kept is no release with a healthy verdict, so the journal takes no such entry: on to the one it would have
+/// named.
+async fn to_the_proven_one(
+    world: &World,
+    environment: &Environment,
+    target: &Arc<dyn Target>,
+    head: &VerifiedEntry,
+    intent: &Intent,
+) -> Result<Outcome, Error> {
+    let Some(way_back) = head.entry().state.way_back() else {
+        let reason = "the target was taken back to a release without a healthy verdict, and there is none with one";
+        return Ok(Outcome::RollbackFailed { reason: reason.to_owned(), unrecorded: false });
+    };
+    let event = Event::Rollback { reason: Some(intent.reason.clone()), rollout: true };
+    let entry = world.append(environment, head, world.draft(event, &way_back.release)).await?;
+    finish(world, environment, target, entry, None).await
 }
 
 /// Takes an unfinished rollout over and drives it to its end.
@@ -165,17 +186,20 @@ pub(crate) async fn finish(
     })
 }
 
-/// Drops an old instance that a run left standing when it died after its verdict.
+/// Drops an old instance that a run left standing when it died after its verdict. Answers whether the target runs what the
+/// journal says: a machine that was set up anew does not.
 pub(crate) async fn sweep(
     environment: &Environment,
     target: &Arc<dyn Target>,
     head: &VerifiedEntry,
-) -> Result<(), Error> {
+) -> Result<bool, Error> {
     let standing = target.standing().await.map_err(|source| at(environment, source))?;
-    let Some(receipt) = standing.receipt.filter(|_| standing.unsettled) else { return Ok(()) };
-    let judged = head.entry().state.current.as_ref();
-    if judged.is_some_and(|current| current.is_healthy() && current.release.digest == *receipt.image().digest()) {
+    let judged = head.entry().state.current.as_ref().filter(|current| current.is_healthy());
+    let is_judged = |digest: &Digest| judged.is_some_and(|current| current.release.digest == *digest);
+    let runs = standing.active.as_ref().is_some_and(|active| is_judged(&active.release.digest));
+    if let Some(receipt) = standing.receipt.filter(|receipt| standing.unsettled && is_judged(receipt.image().digest()))
+    {
         target.settle(&receipt).await.map_err(|source| at(environment, source))?;
     }
-    Ok(())
+    Ok(runs)
 }

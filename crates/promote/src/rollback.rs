@@ -162,6 +162,10 @@ async fn without_journal(
     }
     let standing = target.standing().await.map_err(|source| at(environment, source))?;
     let Standing { receipt: Some(receipt), active, .. } = standing else { return Err(error) };
+    // What a way back left was left on purpose: without the journal the target knows of nothing to return to then.
+    if receipt.is_rollback() {
+        return Err(error);
+    }
     let Some(returns_to) = receipt.previous_release().cloned() else {
         return Err(Error::NoWayBack { environment: environment.name().clone() });
     };

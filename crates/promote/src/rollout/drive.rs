@@ -272,9 +272,18 @@ impl<'a> Driver<'a> {
     async fn restore(&mut self) -> Result<Fact, Error> {
         let receipt = self.receipt()?;
         match self.patiently(|| self.target.restore(&receipt)).await {
-            Ok(()) => Ok(Fact::Restored),
+            Ok(()) => Ok(self.returned_elsewhere(&receipt).map_or(Fact::Restored, Fact::TargetFailed)),
             Err(error) => self.failed(error),
         }
+    }
+
+    /// Why it is not where the journal would say it is. After a way back that failed the target may still serve what was left
+    /// on purpose: to return there is no success, and must not be recorded as one.
+    fn returned_elsewhere(&self, receipt: &Receipt) -> Option<String> {
+        let (there, meant) = (receipt.previous_release(), self.before.as_ref());
+        let name = |release: Option<&Release>| release.map_or("nothing", |release| release.digest.short()).to_owned();
+        let same = there.map(|release| &release.digest) == meant.map(|release| &release.digest);
+        (!same).then(|| format!("the target is back at {}, the journal at {}", name(there), name(meant)))
     }
 
     async fn probe_restored(&mut self) -> Result<Fact, Error> {
