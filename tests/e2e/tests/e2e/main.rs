@@ -1,0 +1,19 @@
+//! Whole-product scenarios on the real binary: a registry, a project, releases of a real service, and what must never happen.
+//!
+//! `SCHLEUSE_SOAK=1` (`make soak`) runs the long forms.
+#![allow(
+    clippy::disallowed_methods,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stderr,
+    clippy::unwrap_used,
+    reason = "a test's helpers fail as tests do, and start the program under test"
+)]
+
+mod binary;
+mod http;
+mod image;
+mod line;
+mod processes;
+mod project;
+mod run;
