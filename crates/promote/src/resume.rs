@@ -100,7 +100,11 @@ async fn record_asked_for(
 ) -> Result<Outcome, Error> {
     let state = &head.entry().state;
     let still_left = state.current.as_ref().is_some_and(|current| current.release.digest == intent.leaves.digest);
-    let Some(release) = intent.returns_to.as_ref().filter(|_| still_left) else { return Ok(Outcome::WentBack) };
+    let Some(release) = intent.returns_to.as_ref().filter(|_| still_left) else {
+        // Told already; perhaps by a run that died before the tag.
+        world.refresh_cache(environment, head).await?;
+        return Ok(Outcome::WentBack);
+    };
     let proven = state.good.iter().any(|placed| placed.release.digest == release.digest);
     if !proven {
         return to_the_proven_one(world, environment, target, head, intent).await;
