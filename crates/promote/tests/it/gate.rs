@@ -66,6 +66,19 @@ impl Gate {
         }
     }
 
+    /// A point within a step of the target. A run that others overtake is not stopped here: a target's lease ends with its
+    /// process, and its fence is looked at when a step begins.
+    pub(crate) async fn within(&self) {
+        if matches!(self.mode, Mode::Kill { .. } | Mode::Open) {
+            self.pass().await;
+        }
+    }
+
+    /// A point after a call. For a stepped run it is the point before its next call.
+    pub(crate) async fn after(&self) {
+        self.within().await;
+    }
+
     /// Lets a stepped run on to its next point.
     pub(crate) fn step(&self) {
         if let Mode::Stepped { permits, .. } = &self.mode {

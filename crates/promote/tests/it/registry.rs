@@ -109,7 +109,7 @@ impl Wire {
     async fn ask<T>(&self, what: &str, act: impl FnOnce(&mut Content) -> T + Send) -> Result<T, Error> {
         self.gate.pass().await;
         let answer = self.registry.with(what, act);
-        self.gate.pass().await;
+        self.gate.after().await;
         answer
     }
 }

@@ -24,7 +24,7 @@ use crate::clock::ManualClock;
 use crate::gate::Gate;
 use crate::registry::{FakeRegistry, Wire};
 use crate::rules::{self, Deeds};
-use crate::target::{FakeProber, FakeTarget, Hand, Health};
+use crate::target::{FakeProber, FakeTarget, Hand, Health, State};
 
 pub(crate) const STAGING: &str = "staging";
 pub(crate) const PRODUCTION: &str = "production";
@@ -203,15 +203,16 @@ impl Scene {
     /// One run. `None`: it died at its gate.
     pub(crate) async fn run(&self, name: &str, command: Command, gate: Arc<Gate>) -> Option<Result<Outcome, Error>> {
         let (world, environment) = (self.world(&gate), self.environment(name, &gate));
-        gate.run(async {
+        // On the heap: these futures are large, and tests' stacks small.
+        let run = Box::pin(async {
             match command {
                 Command::Promote(number) => promote(&world, &environment, &self.request(number, false)).await,
                 Command::Retry(number) => promote(&world, &environment, &self.request(number, true)).await,
                 Command::Rollback => rollback(&world, &environment, &RollbackRequest::default()).await,
                 Command::Resume => resume(&world, &environment).await,
             }
-        })
-        .await
+        });
+        gate.run(run).await
     }
 
     pub(crate) async fn now(&self, name: &str, command: Command) -> Result<Outcome, Error> {
@@ -231,6 +232,10 @@ impl Scene {
         self.target.set_health(&self.releases[number], health);
     }
 
+    pub(crate) const fn signed(&self) -> &BTreeSet<Digest> {
+        &self.signed
+    }
+
     /// The environment's tag.
     pub(crate) fn tag(&self, name: &str) -> schleuse_model::TagRef {
         self.names.image.tag(name.parse().unwrap())
@@ -243,19 +248,24 @@ impl Scene {
         entries
     }
 
-    /// Every rule that was broken in `name` so far. That the journal verifies is one of them: it panics.
-    pub(crate) async fn broken(&self, name: &str) -> Vec<String> {
-        let (content, journal) = (self.registry.content(), self.entries(name).await);
+    /// Where `name` stands, and every rule that was broken in it so far. That the journal verifies is one of them: it panics.
+    pub(crate) async fn look(&self, name: &str) -> (End, Vec<String>) {
+        let (entries, content) = (self.entries(name).await, self.registry.content());
         let target = (name == PRODUCTION).then(|| self.target.state());
         let tags = content.written.iter().filter(|write| write.tag == name).collect();
-        rules::broken(&Deeds { journal: &journal, tags, target: target.as_ref(), signed: &self.signed })
+        let deeds = Deeds { journal: &entries, tags, target: target.as_ref(), signed: &self.signed };
+        (self.end(name, &entries, target.as_ref()), rules::broken(&deeds))
     }
 
-    /// Where `name` stands, in words.
+    /// Where `name` stands. No rule was broken.
     pub(crate) async fn stands(&self, name: &str) -> End {
-        let entries = self.entries(name).await;
+        let (end, broken) = self.look(name).await;
+        assert_eq!(broken, [""; 0], "{end:#?}");
+        end
+    }
+
+    fn end(&self, name: &str, entries: &[VerifiedEntry], target: Option<&State>) -> End {
         let state = entries.last().map(|head| head.entry().state.clone()).unwrap_or_default();
-        let target = (name == PRODUCTION).then(|| self.target.state());
         let mut running: Vec<_> = target.iter().flat_map(|target| target.running()).map(|it| self.word(it)).collect();
         running.sort_unstable();
         let names = entries.iter().map(|entry| entry.entry().event.name());
@@ -266,9 +276,9 @@ impl Scene {
             failed: state.failed.iter().map(|mark| self.word(&mark.release.digest)).collect(),
             unfinished: state.rollout.is_some(),
             tag: self.registry.points_to(&self.tag(name)).map(|digest| self.word(&digest)),
-            traffic: target.as_ref().and_then(|target| target.traffic()).map(|digest| self.word(digest)),
+            traffic: target.and_then(State::traffic).map(|digest| self.word(digest)),
             running,
-            intent: target.is_some_and(|target| target.has_intent()),
+            intent: target.is_some_and(State::has_intent),
         }
     }
 

@@ -102,6 +102,22 @@ impl FakeTarget {
         self.health.lock().unwrap().insert(release.clone(), health);
     }
 
+    pub(crate) fn change_health(&self, release: &Digest, change: impl FnOnce(Health) -> Health) {
+        let changed = change(self.health(release));
+        self.set_health(release, changed);
+    }
+
+    /// The machine was set up anew.
+    pub(crate) fn lose_everything(&self) {
+        *self.state.lock().unwrap() = State::default();
+    }
+
+    /// Restores whatever was rolled out last.
+    pub(crate) async fn bring_back(self: &Arc<Self>) {
+        let receipt = self.state().rollout.map(|(receipt, _)| receipt).unwrap();
+        Hand { target: self.clone(), gate: Arc::new(Gate::open()) }.restore(&receipt).await.unwrap();
+    }
+
     /// As if the lease had been lost while its holder lives on: a suspended machine, a network folder.
     pub(crate) fn break_lease(&self) {
         self.state.lock().unwrap().lease = None;
@@ -207,7 +223,8 @@ impl State {
 fn at_sequence(receipt: &Receipt, sequence: u64) -> Receipt {
     let (environment, image) = (receipt.environment().clone(), receipt.image().clone());
     let (instance, previous) = (receipt.instance().clone(), receipt.previous().cloned());
-    Receipt::new(environment, sequence, image, instance, previous, receipt.probe())
+    let renewed = Receipt::new(environment, sequence, image, instance, previous, receipt.probe());
+    renewed.of_rollback(receipt.is_rollback())
 }
 
 fn forward(stage: &mut Stage, to: Stage, receipt: &Receipt) -> Result<(), TargetError> {
@@ -237,16 +254,16 @@ impl Hand {
     {
         self.gate.pass().await;
         let recorded = record(&mut self.target.state.lock().unwrap(), self.target.fencing)?;
-        self.gate.pass().await;
+        self.gate.within().await;
         let done = act(&mut self.target.state.lock().unwrap(), recorded);
-        self.gate.pass().await;
+        self.gate.after().await;
         done
     }
 
     async fn look<T>(&self, look: impl FnOnce(&mut State) -> T + Send) -> T {
         self.gate.pass().await;
         let seen = look(&mut self.target.state.lock().unwrap());
-        self.gate.pass().await;
+        self.gate.after().await;
         seen
     }
 }
@@ -283,7 +300,7 @@ impl Target for Hand {
                 Claimed::Yes(Box::new(Lease { target: self.target.clone(), id: state.leases }))
             }
         };
-        self.gate.pass().await;
+        self.gate.after().await;
         Ok(claimed)
     }
 
@@ -328,6 +345,7 @@ impl Target for Hand {
             let instance = Instance { name, release: admitted.release().clone() };
             let environment = admitted.environment().clone();
             let receipt = Receipt::new(environment, sequence, admitted.image().clone(), instance, active, door);
+            let receipt = receipt.of_rollback(admitted.is_rollback());
             state.rollout = Some((receipt.clone(), Stage::Prepared));
             Ok(receipt)
         })
