@@ -296,3 +296,6 @@ impl RolloutMachine {
         self.settings.interval * percent / 100
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -259,3 +259,20 @@ proptest! {
         runtime.block_on(play(moves));
     }
 }
+
+/// Two promoters of an environment without a target hold no lease. The first is overtaken between its entry and its tag.
+#[tokio::test(start_paused = true)]
+async fn a_tag_that_was_overtaken_is_moved_on() {
+    let mut stage = Stage::new(Scene::new().await);
+    stage.scene.now(STAGING, Command::Promote(0)).await.unwrap();
+    stage.start(0, STAGING, Command::Promote(1)).await;
+    while stage.scene.entries(STAGING).await.len() < 2 {
+        stage.step(0).await;
+    }
+    stage.step(0).await;
+    assert_eq!(stage.scene.now(STAGING, Command::Promote(2)).await.unwrap(), Outcome::Promoted);
+    while stage.runs.contains_key(&0) {
+        stage.step(0).await;
+    }
+    assert_eq!(stage.scene.stands(STAGING).await.tag.as_deref(), Some("r2"));
+}
