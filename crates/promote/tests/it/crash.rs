@@ -30,12 +30,12 @@ async fn every_point(scene: &Scene, environment: &str, goal: Command) -> End {
         let mut tale = vec![format!("{goal:?} died at {point}")];
         for _ in 0..numbers.next_u32() % u32::try_from(DEATHS).unwrap() {
             let at = usize::try_from(numbers.next_u32()).unwrap() % gate.passed();
-            let command = again(&world, environment, goal, numbers.next_u32() % 2 == 0).await;
+            let command = again(&world, environment, goal, numbers.next_u32().is_multiple_of(2)).await;
             let outcome = world.run(environment, command, Arc::new(Gate::kill(at))).await;
             tale.push(format!("{command:?} died at {at}, or ended: {outcome:?}"));
         }
         // Whoever comes last: `resume` first in every other case, then always what was asked for.
-        if point % 2 == 0 {
+        if point.is_multiple_of(2) {
             tale.push(format!("resume: {:?}", world.now(environment, Command::Resume).await));
         }
         let command = again(&world, environment, goal, false).await;
