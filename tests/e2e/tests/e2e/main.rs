@@ -11,6 +11,7 @@
 )]
 
 mod binary;
+mod crash;
 mod http;
 mod image;
 mod line;
