@@ -44,6 +44,9 @@ impl VerifiedEntry {
         let verified = Self { entry, digest: manifest.digest().clone(), signer };
         if sequence == 1 {
             verified.begins()?;
+        } else if verified.entry.previous.is_none() {
+            // Without a link a walk would end here and call the rest of the journal whole.
+            return Err(Fault::Malformed("it names no entry before it, and is not the first".to_owned()));
         }
         Ok(verified)
     }

@@ -3,7 +3,7 @@
 use schleuse_journal::Error;
 use schleuse_journal::commit::registry::entry_tag;
 use schleuse_oci::{ImageManifest, Manifest, Pull as _, Push as _};
-use schleuse_sign::Role;
+use schleuse_sign::{Role, Statement, sign_statement};
 
 use crate::world::{World, at, draft, promoted};
 
@@ -87,6 +87,24 @@ async fn a_changed_envelope_is_refused() {
     overwrite(&world, 3, &forged.to_manifest()).await;
     let said = refused(&world).await;
     assert!(said.contains("entry #3"), "{said}");
+}
+
+/// Signed by a trusted key, in its place, and cut off from what was before: a walk must not take it for the beginning.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_entry_that_is_cut_off_is_refused() {
+    let world = three_entries().await;
+    let mut entry = world.reader("staging").entry_at(3).await.unwrap().entry().clone();
+    entry.previous = None;
+    let predicate = schleuse_model::json::to_bytes(&entry);
+    let kind = schleuse_model::predicate::JOURNAL_ENTRY_V1;
+    let statement = Statement::new(kind, entry.image.to_string(), &entry.release.digest, predicate).unwrap();
+    let envelope = sign_statement(&world.key, &statement).unwrap();
+    let mut forged: ImageManifest = manifest(&world, 3).await.as_image().unwrap();
+    forged.layers[0] = schleuse_oci::Descriptor::of(&forged.layers[0].media_type, &envelope).with_data(&envelope);
+    world.client.push_blob(&world.names.journal, &forged.layers[0], envelope.into()).await.unwrap();
+    overwrite(&world, 3, &forged.to_manifest()).await;
+    let said = refused(&world).await;
+    assert!(said.contains("it names no entry before it, and is not the first"), "{said}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
