@@ -129,6 +129,10 @@ impl Journal {
         let hinted =
             self.pull.tagged(&hint::tag(&self.names.image, &self.environment)?).await.map_err(self.registry())?;
         let hinted = hinted.as_ref().and_then(hint::read).unwrap_or(0);
+        if hinted > 0 {
+            // A hint names `{}`: the next one needs not look for it.
+            let _ = self.image_ready.set(());
+        }
         let known = if hinted == 0 { None } else { self.manifest_at(hinted).await? };
         if hinted > 0 && known.is_none() {
             let end = gallop::end_of_run(0, |sequence| self.exists(sequence)).await?;
@@ -230,7 +234,10 @@ impl Journal {
             VerifiedEntry::open(&sealed.manifest, &self.names, &self.environment, entry.sequence, &self.trust)
                 .and_then(|verified| head.map_or(Ok(()), |head| verified.follows(head)).map(|()| verified))
                 .map_err(|fault| unfit(fault.to_string()))?;
-        self.ready(&self.journal_ready, &self.names.journal).await?;
+        // The head's manifest names `{}` as well: where it is, `{}` is.
+        if head.is_none() {
+            self.ready(&self.journal_ready, &self.names.journal).await?;
+        }
         let body = Body::from(sealed.envelope);
         writer.push.push_blob(&self.names.journal, &sealed.layer, body).await.map_err(self.registry())?;
         match point.create_once(&self.environment, entry.sequence, &sealed.manifest).await? {

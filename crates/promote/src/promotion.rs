@@ -120,7 +120,8 @@ pub async fn promote(world: &World, to: &Environment, request: &PromotionRequest
                 }
             },
             Step::Tag => {
-                if let Some(head) = &known.head {
+                // Where a rollout follows, it moves the tag itself: doing so here as well would only ask the registry twice.
+                if let (Some(head), None) = (&known.head, &to.target) {
                     world.refresh_cache(to, head).await?;
                 }
                 Fact::Tagged
