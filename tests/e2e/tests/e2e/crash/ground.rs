@@ -1,6 +1,7 @@
 //! An environment where a release runs, the promotion that dies there, and what must be true in the end.
 
 use std::fmt;
+use std::time::{Duration, Instant};
 
 use schleuse_model::Digest;
 
@@ -136,11 +137,14 @@ impl Ground {
         self.must_have_ended(candidate, &tale);
     }
 
-    /// An uninterrupted run.
-    pub(crate) fn in_peace(&mut self) {
+    /// An uninterrupted run. Answers how long it took.
+    pub(crate) fn in_peace(&mut self) -> Duration {
         let candidate = self.candidate();
+        let began = Instant::now();
         let promoted = self.promote(&candidate).exits(self.story.code());
+        let took = began.elapsed();
         self.must_have_ended(candidate, &promoted);
+        took
     }
 
     /// Looks at everything.

@@ -55,10 +55,10 @@ fn die(ground: &Ground, promotion: &[String; 3], point: usize) -> Ended {
     let ended = project.start(command).wait();
     match ended.code {
         None => Ended::Died(format!("before push {before} or after push {after}\n{ended}")),
-        Some(_) => {
+        code => {
             let pushes: usize = fs::read_to_string(shim.join("count")).unwrap().trim().parse().unwrap();
             assert!(pushes < push, "{pushes} pushes, and still alive: {ended}");
-            Ended::Unharmed
+            Ended::Unharmed(code)
         }
     }
 }

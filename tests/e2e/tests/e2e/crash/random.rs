@@ -1,7 +1,5 @@
 //! The client is killed at any moment: what is between the points.
 
-use std::time::Duration;
-
 use rand_core::{OsRng, RngCore as _};
 
 use super::{Ground, Story, Successor};
@@ -9,8 +7,6 @@ use crate::project::Setup;
 
 /// How often, and how often in the long form.
 const KILLS: [u32; 2] = [10, 200];
-/// A little longer than a promotion takes.
-const AT_MOST: u64 = 3000;
 
 #[test]
 fn kills() {
@@ -26,12 +22,14 @@ fn kills() {
 
 fn some(story: Story, kills: u32) {
     let mut ground = Ground::new(story, Setup::default());
+    // A little longer than a promotion takes.
+    let longest = ground.in_peace() * 11 / 10;
     for number in 0..kills {
         if ground.is_worn() {
             ground = Ground::new(story, Setup::default());
         }
         let candidate = ground.candidate();
-        let after = Duration::from_millis(OsRng.next_u64() % AT_MOST);
+        let after = longest.mul_f64(f64::from(OsRng.next_u32()) / f64::from(u32::MAX));
         let promotion = ground.promotion(&candidate);
         let mut running = ground.project.spawn(&promotion.each_ref().map(String::as_str));
         std::thread::sleep(after);

@@ -50,7 +50,7 @@ fn die(ground: &Ground, promotion: &[String; 3], request: usize, when: When) -> 
             assert_eq!(ended.code, None, "it was killed: {ended}");
             Ended::Died(format!("{when:?} request {asked}\n{ended}"))
         }
-        None => Ended::Unharmed,
+        None => Ended::Unharmed(ended.code),
     }
 }
 

@@ -21,7 +21,7 @@ use tokio::sync::Notify;
 
 use super::ground::PRODUCTION;
 use super::undertaker::Ended;
-use super::{Ground, Story, every_point};
+use super::{Story, every_point};
 use crate::project::{Project, Setup, key, runtime};
 
 /// A promotion with a rollout makes more calls than this: claim, intent, prepare, apply, some looks, switch, settle.
@@ -58,8 +58,9 @@ async fn die(project: &Project, image: &str, point: usize) -> Ended {
         () = gate.reached.notified() => Ended::Died(gate.step.lock().expect("a name").clone()),
         ended = promote(&world, &environment, &request) => {
             let passed = gate.passed.load(Ordering::SeqCst);
-            assert!(ended.is_ok() && passed <= point, "{passed} steps: {ended:?}");
-            Ended::Unharmed
+            let outcome = ended.expect("an outcome");
+            assert!(passed <= point, "{passed} steps, and still alive");
+            Ended::Unharmed(Some(i32::from(outcome.exit().code())))
         }
     }
 }

@@ -16,8 +16,8 @@ const MANY: usize = 400;
 pub(crate) enum Ended {
     /// There, in words.
     Died(String),
-    /// It has fewer points.
-    Unharmed,
+    /// It has fewer points; with its exit code.
+    Unharmed(Option<i32>),
 }
 
 /// Lets a promotion die at the points 0, 1, … until one gets through. `die` starts it, on that ground, with that release. Answers how
@@ -45,7 +45,8 @@ pub(crate) fn every_point(
                     ground.come_after(candidate, successor, &format_args!("point {point}: {tale}"));
                     *covered.lock().expect("a count") += 1;
                 }
-                Ended::Unharmed => {
+                Ended::Unharmed(code) => {
+                    assert_eq!(code, Some(story.code()), "point {point} was not reached");
                     ground.must_have_ended(candidate, &format_args!("point {point} was not reached"));
                     through.fetch_min(point, Ordering::Relaxed);
                 }
