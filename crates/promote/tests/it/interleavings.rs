@@ -246,7 +246,7 @@ async fn play(moves: Vec<Move>) {
 
 proptest! {
     #![proptest_config(ProptestConfig {
-        cases: 60,
+        cases: 40,
         failure_persistence: None,
         rng_seed: RngSeed::Fixed(20_261_123),
         max_shrink_iters: 2000,

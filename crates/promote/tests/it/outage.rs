@@ -161,3 +161,52 @@ async fn a_lost_target_is_filled_again() {
     assert_eq!(scene.production(Command::Promote(0)).await.unwrap(), Outcome::Promoted);
     assert_eq!(scene.stands(PRODUCTION).await.traffic.as_deref(), Some("r0"));
 }
+
+/// The journal has a promotion whose processes are gone: a machine that was started anew.
+#[tokio::test(start_paused = true)]
+async fn a_target_whose_processes_are_gone_is_filled_again() {
+    let scene = Scene::new().await;
+    scene.production(Command::Promote(0)).await.unwrap();
+    scene.target.start_anew();
+    assert_eq!(scene.production(Command::Promote(0)).await.unwrap(), Outcome::Promoted);
+    assert_eq!(scene.stands(PRODUCTION).await.traffic.as_deref(), Some("r0"));
+}
+
+/// Without the journal the target knows one release to go back to. Another one that was asked for is not silently replaced by it.
+#[tokio::test(start_paused = true)]
+async fn a_release_that_is_asked_for_is_that_one_or_none() {
+    let scene = Scene::new().await;
+    for release in [0, 1] {
+        scene.production(Command::Promote(release)).await.unwrap();
+    }
+    scene.registry.set_down(true);
+    let other = scene.production(Command::RollbackTo(2)).await;
+    assert!(matches!(other, Err(Error::Journal(_))), "{other:?}");
+    assert_eq!(scene.target.state().traffic(), Some(&scene.releases[1]));
+    assert!(!scene.target.state().has_intent());
+    assert_eq!(scene.production(Command::RollbackTo(0)).await.unwrap(), Outcome::WentBack);
+    assert_eq!(scene.target.state().traffic(), Some(&scene.releases[0]));
+}
+
+/// What was returned to does not answer: no success, with or without the journal, and nothing is recorded as healthy unseen.
+#[tokio::test(start_paused = true)]
+async fn a_way_back_that_does_not_answer_is_no_success() {
+    let scene = Scene::new().await;
+    for release in [0, 1] {
+        scene.production(Command::Promote(release)).await.unwrap();
+    }
+    scene.set_health(0, Health::SickFrom(0));
+    scene.registry.set_down(true);
+    for _ in 0..2 {
+        let failed = scene.production(Command::Rollback).await.unwrap();
+        assert!(matches!(failed, Outcome::RollbackFailed { unrecorded: true, .. }), "{failed:?}");
+    }
+    scene.registry.set_down(false);
+    let unseen = scene.production(Command::Resume).await.unwrap();
+    assert!(matches!(unseen, Outcome::RollbackFailed { unrecorded: true, .. }), "{unseen:?}");
+    assert_eq!(scene.stands(PRODUCTION).await.events.len(), 6);
+    scene.set_health(0, Health::Good);
+    assert_eq!(scene.production(Command::Resume).await.unwrap(), Outcome::WentBack);
+    let end = scene.stands(PRODUCTION).await;
+    assert_eq!((end.events[6..].to_vec(), end.tag.as_deref(), end.intent), (vec!["rollback"], Some("r0"), false));
+}

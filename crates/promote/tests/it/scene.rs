@@ -36,6 +36,8 @@ pub(crate) enum Command {
     /// Also what failed before.
     Retry(usize),
     Rollback,
+    /// To this one, by name.
+    RollbackTo(usize),
     Resume,
 }
 
@@ -209,6 +211,10 @@ impl Scene {
                 Command::Promote(number) => promote(&world, &environment, &self.request(number, false)).await,
                 Command::Retry(number) => promote(&world, &environment, &self.request(number, true)).await,
                 Command::Rollback => rollback(&world, &environment, &RollbackRequest::default()).await,
+                Command::RollbackTo(number) => {
+                    let to = Some(self.releases[number].to_string());
+                    rollback(&world, &environment, &RollbackRequest { to, reason: None }).await
+                }
                 Command::Resume => resume(&world, &environment).await,
             }
         });

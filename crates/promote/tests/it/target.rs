@@ -112,6 +112,11 @@ impl FakeTarget {
         *self.state.lock().unwrap() = State::default();
     }
 
+    /// The machine was switched off and on.
+    pub(crate) fn start_anew(&self) {
+        self.state.lock().unwrap().running.clear();
+    }
+
     /// Restores whatever was rolled out last.
     pub(crate) async fn bring_back(self: &Arc<Self>) {
         let receipt = self.state().rollout.map(|(receipt, _)| receipt).unwrap();
