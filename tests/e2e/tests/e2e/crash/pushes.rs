@@ -46,7 +46,7 @@ fn die(ground: &Ground, promotion: &[String; 3], point: usize) -> Ended {
         project.write("shim/git", SHIM);
         fs::set_permissions(shim.join("git"), fs::Permissions::from_mode(0o755)).unwrap();
     }
-    let (before, after) = if point % 2 == 0 { (push, 0) } else { (0, push) };
+    let (before, after) = if point.is_multiple_of(2) { (push, 0) } else { (0, push) };
     for (name, number) in [("count", 0), ("kill-before", before), ("kill-after", after)] {
         project.write(&format!("shim/{name}"), &number.to_string());
     }
