@@ -11,6 +11,7 @@ use crate::intent::Intent;
 use crate::observer::Note;
 use crate::outcome::Outcome;
 use crate::promotion::{at, claim};
+use crate::rollback::judged;
 use crate::rollout::{Ending, deadline_from, drive};
 use crate::world::{Environment, World};
 
@@ -112,6 +113,11 @@ async fn record_asked_for(
     let standing = target.standing().await.map_err(|source| at(environment, source))?;
     if let Some(receipt) = &standing.receipt {
         target.restore(receipt).await.map_err(|source| at(environment, source))?;
+        // The entry will call it healthy: that has to be seen, not assumed. Until then the intent stays.
+        let outcome = judged(world, environment, target, receipt, release).await?;
+        if outcome != Outcome::WentBack {
+            return Ok(outcome);
+        }
     }
     let event = Event::Rollback { reason: Some(intent.reason.clone()), rollout: false };
     let entry = world.append(environment, head, world.draft(event, release)).await?;
@@ -191,7 +197,7 @@ pub(crate) async fn finish(
 }
 
 /// Drops an old instance that a run left standing when it died after its verdict. Answers whether the target runs what the
-/// journal says: a machine that was set up anew does not.
+/// journal says: a machine that was set up anew, or started anew, does not.
 pub(crate) async fn sweep(
     environment: &Environment,
     target: &Arc<dyn Target>,
@@ -200,7 +206,7 @@ pub(crate) async fn sweep(
     let standing = target.standing().await.map_err(|source| at(environment, source))?;
     let judged = head.entry().state.current.as_ref().filter(|current| current.is_healthy());
     let is_judged = |digest: &Digest| judged.is_some_and(|current| current.release.digest == *digest);
-    let runs = standing.active.as_ref().is_some_and(|active| is_judged(&active.release.digest));
+    let runs = standing.alive && standing.active.as_ref().is_some_and(|active| is_judged(&active.release.digest));
     if let Some(receipt) = standing.receipt.filter(|receipt| standing.unsettled && is_judged(receipt.image().digest()))
     {
         target.settle(&receipt).await.map_err(|source| at(environment, source))?;

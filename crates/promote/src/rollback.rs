@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use schleuse_deploy::{Standing, Target};
+use schleuse_deploy::{Receipt, Standing, Target};
 use schleuse_journal::{Appended, Event, Phase, State, VerifiedEntry};
 use schleuse_model::{Exit, Explain as _, Release};
 
@@ -13,6 +13,7 @@ use crate::observer::Note;
 use crate::outcome::Outcome;
 use crate::promotion::{at, claim};
 use crate::resume::{finish, settle_unrecorded, take_over};
+use crate::rollout::restored_answers;
 use crate::world::{Environment, World};
 
 /// How often a lost race is tried again: going back matters more than who was first.
@@ -169,16 +170,20 @@ async fn without_journal(
     let Some(returns_to) = receipt.previous_release().cloned() else {
         return Err(Error::NoWayBack { environment: environment.name().clone() });
     };
+    // The target knows the one before only. Another one that is asked for by name needs the journal.
+    if request.to.as_ref().is_some_and(|digits| !returns_to.digest.hex().starts_with(hex(digits))) {
+        return Err(error);
+    }
     if active.as_ref() == receipt.previous() {
         // It is back already. Asked again after a crash that is what is wanted; else the target knows of nothing further back.
         let untold = target.read_intent().await.map_err(|source| at(environment, source))?.is_some();
-        return if untold { Ok(Outcome::WentBack) } else { Err(error) };
+        return if untold { judged(world, environment, target, &receipt, &returns_to).await } else { Err(error) };
     }
     let intent = Intent {
         image: environment.journal.names().image.clone(),
         environment: environment.name().clone(),
         leaves: receipt.release().clone(),
-        returns_to: Some(returns_to),
+        returns_to: Some(returns_to.clone()),
         asked_for: true,
         reason: request.reason.clone().unwrap_or_else(|| "asked for while the registry gave no answer".to_owned()),
         seen: receipt.sequence(),
@@ -190,5 +195,23 @@ async fn without_journal(
     target.write_intent(&bytes).await.map_err(|source| at(environment, source))?;
     target.restore(&receipt).await.map_err(|source| at(environment, source))?;
     world.observer.note(Note::Unrecorded { why: error.to_string() });
-    Ok(Outcome::WentBack)
+    judged(world, environment, target, &receipt, &returns_to).await
+}
+
+/// Whether users reach what was returned to: a way back that nobody can use is none, journal or not.
+pub(crate) async fn judged(
+    world: &World,
+    environment: &Environment,
+    target: &Arc<dyn Target>,
+    receipt: &Receipt,
+    release: &Release,
+) -> Result<Outcome, Error> {
+    let answers = restored_answers(world, environment, target, receipt, release).await;
+    Ok(match answers.map_err(|source| at(environment, source))? {
+        Ok(()) => Outcome::WentBack,
+        Err(why) => {
+            let reason = format!("the restored release does not answer: {why}");
+            Outcome::RollbackFailed { reason, unrecorded: true }
+        }
+    })
 }

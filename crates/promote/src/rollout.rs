@@ -23,7 +23,7 @@ use schleuse_health::{Analysis, Outcome as Seen, ProcessEnd, Sample, Settings, V
 use schleuse_journal::{Event, Phase, Rollout};
 use schleuse_model::Timestamp;
 
-pub(crate) use drive::{deadline_from, drive};
+pub(crate) use drive::{deadline_from, drive, restored_answers};
 
 /// What is to be done next.
 #[derive(Clone, Debug, PartialEq)]

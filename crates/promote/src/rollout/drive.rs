@@ -290,28 +290,16 @@ impl<'a> Driver<'a> {
         let (receipt, Some(before)) = (self.receipt()?, self.before.clone()) else {
             return Ok(Fact::RestoredAnswers(Ok(())));
         };
-        let patience = Instant::now() + RESTORED_PATIENCE;
-        let mut last = "nothing was probed".to_owned();
-        while Instant::now() < patience {
-            match self.target.restored_address(&receipt).await {
-                Ok(Some(address)) => {
-                    match self.world.prober.probe(address, &self.environment.probe, &before).await.outcome {
-                        Ok(()) => {
-                            let after = self.decided.map_or(Duration::ZERO, |decided| decided.elapsed());
-                            self.world.observer.note(Note::Restored { after });
-                            self.diagnose_after_restore().await;
-                            return Ok(Fact::RestoredAnswers(Ok(())));
-                        }
-                        Err(fault) => last = fault.to_string(),
-                    }
-                }
-                Ok(None) => last = "it has no address".to_owned(),
-                Err(TargetError::Fenced { .. }) => return Err(self.taken_over()),
-                Err(error) => last = error.to_string(),
+        match restored_answers(self.world, self.environment, self.target, &receipt, &before).await {
+            Ok(Ok(())) => {
+                let after = self.decided.map_or(Duration::ZERO, |decided| decided.elapsed());
+                self.world.observer.note(Note::Restored { after });
+                self.diagnose_after_restore().await;
+                Ok(Fact::RestoredAnswers(Ok(())))
             }
-            tokio::time::sleep(RESTORED_INTERVAL).await;
+            Ok(Err(last)) => Ok(Fact::RestoredAnswers(Err(last))),
+            Err(error) => self.failed(error),
         }
-        Ok(Fact::RestoredAnswers(Err(last)))
     }
 
     async fn settle(&mut self) -> Result<Fact, Error> {
@@ -373,6 +361,34 @@ impl<'a> Driver<'a> {
         let missing = || Error::NoWayBack { environment: self.environment.name().clone() };
         self.receipt.clone().ok_or_else(missing)
     }
+}
+
+/// Probes what was restored until it answers as `release`; else what the last probe said when the patience ended.
+///
+/// # Errors
+/// Only [`TargetError::Fenced`]: another run has taken over.
+pub(crate) async fn restored_answers(
+    world: &World,
+    environment: &Environment,
+    target: &Arc<dyn Target>,
+    receipt: &Receipt,
+    release: &Release,
+) -> Result<Result<(), String>, TargetError> {
+    let patience = Instant::now() + RESTORED_PATIENCE;
+    let mut last = "nothing was probed".to_owned();
+    while Instant::now() < patience {
+        match target.restored_address(receipt).await {
+            Ok(Some(address)) => match world.prober.probe(address, &environment.probe, release).await.outcome {
+                Ok(()) => return Ok(Ok(())),
+                Err(fault) => last = fault.to_string(),
+            },
+            Ok(None) => last = "it has no address".to_owned(),
+            Err(fenced @ TargetError::Fenced { .. }) => return Err(fenced),
+            Err(error) => last = error.to_string(),
+        }
+        tokio::time::sleep(RESTORED_INTERVAL).await;
+    }
+    Ok(Err(last))
 }
 
 /// When a rollout that starts `now` must be decided.
