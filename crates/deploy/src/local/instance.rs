@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -15,6 +15,7 @@ use tokio::time::{Instant, sleep};
 use super::init;
 use super::log;
 use super::paths::InstancePaths;
+use super::port::free_address;
 use super::wire::{Exit, Running, Spec};
 use crate::atomic;
 use crate::failure::Failure;
@@ -153,7 +154,8 @@ impl Handle {
     fn spec(&self, definition: Definition, launch: u64, port: Port) -> Result<Spec, Failure> {
         let address = match port {
             Port::Fixed(address) => address,
-            Port::Free => free_address().map_err(Failure::io("find a free port for", self.paths.folder()))?,
+            Port::Free => free_address(&(self.paths.folder(), launch))
+                .map_err(Failure::io("find a free port for", self.paths.folder()))?,
         };
         let mut env = definition.env;
         env.insert("PORT".to_owned(), address.port().to_string());
@@ -259,9 +261,4 @@ impl Handle {
             _ => Ok(()),
         }
     }
-}
-
-/// A port that is free now. The kernel hands them out in turn, so that another one who asks at the same moment gets another.
-fn free_address() -> std::io::Result<SocketAddr> {
-    TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()
 }
