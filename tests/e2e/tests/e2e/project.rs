@@ -6,6 +6,7 @@ use std::fs;
 use std::net::{SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use rand_core::OsRng;
@@ -26,7 +27,7 @@ use crate::run::{Output, Running};
 use crate::{binary, http, image, processes};
 
 /// The password of every key here. Never to be seen in any output.
-const PASSWORD: &str = "the keys of the tests";
+pub(crate) const PASSWORD: &str = "the keys of the tests";
 
 /// How a release is watched: as short as leaves room for a machine that does other things beside. A good release is judged after
 /// a second; a sick one fails three probes in a row.
@@ -97,7 +98,8 @@ pub(crate) struct Project {
     pub(crate) proxy: Option<Proxy>,
     pub(crate) setup: Setup,
     folder: TempDir,
-    registry: SocketAddr,
+    /// Where the registry itself listens, behind the proxy.
+    pub(crate) registry: SocketAddr,
     server: Server,
     doors: BTreeMap<&'static str, SocketAddr>,
 }
@@ -358,8 +360,14 @@ fn serve(kind: Kind, folder: &Path) -> (Server, SocketAddr) {
     (Server::Ours(Some(running)), address)
 }
 
-/// Ports that are free now. All are held until all are known, so that they differ.
+/// Ports that are free now, no two alike in this process. Below those that the kernel gives to whoever connects (ip(7)), and beside
+/// those that the local target takes: the front door listens only later.
 fn free_ports(count: usize) -> Vec<SocketAddr> {
-    let held: Vec<_> = (0..count).map(|_| TcpListener::bind("127.0.0.1:0").expect("a free port")).collect();
-    held.iter().map(|listener| listener.local_addr().expect("an address")).collect()
+    const FIRST: u32 = 10_000;
+    const COUNT: u32 = 10_000;
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    let start = std::process::id() * 97;
+    let ports = std::iter::repeat_with(|| FIRST + start.wrapping_add(NEXT.fetch_add(1, Ordering::Relaxed)) % COUNT);
+    let addresses = ports.map(|port| SocketAddr::from(([127, 0, 0, 1], u16::try_from(port).expect("a port"))));
+    addresses.filter(|at| TcpListener::bind(at).is_ok()).take(count).collect()
 }
