@@ -62,7 +62,7 @@ fn main() -> ExitCode {
     let counted = requests::count(&programs);
     print("our registry (on disk), committed by its tags", &ours);
     print("docker-registry 2.8, committed by git refs on a remote on this disk", &git);
-    println!("\nrequests of one promotion");
+    println!("\nrequests of one promotion, without a rollout");
     for count in &counted {
         println!("  {:<58}{:>6}", count.what, count.requests);
     }
@@ -143,7 +143,7 @@ fn promote_ratio(timings: &Timings) -> Figures {
 
 fn print(title: &str, timings: &Timings) {
     let Timings { promote, skopeo, public, version, verify, cosign } = timings;
-    println!("\n{title}: {ROUNDS} rounds, ms{:>25}{:>9}{:>9}", "median", "p10", "p90");
+    println!("\n{title}: {ROUNDS} rounds\n  {:<58}{:>9}{:>9}{:>9}", "milliseconds", "median", "p10", "p90");
     for (name, series) in [
         ("schleuse promote", promote),
         ("skopeo copy --preserve-digests, the same registry", skopeo),
