@@ -103,6 +103,10 @@ pub struct Rollout {
     /// What stood here before, to return to.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub before: Option<Placed>,
+    /// What stood here instead, if going back had failed: given up before anything changed, the rollout leaves it so. Saying
+    /// that `before` runs there again would be a guess.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub displaced: Option<Placed>,
 }
 
 /// This release failed in this environment. Trying again is allowed, and recorded.
@@ -240,7 +244,7 @@ impl State {
             }
             Event::Aborted { .. } => {
                 next.own_rollout(step).map_err(refuse)?;
-                next.current = next.rollout.take().and_then(|rollout| rollout.before);
+                next.current = next.rollout.take().and_then(|rollout| rollout.displaced.or(rollout.before));
             }
         }
         Ok(next)
@@ -253,8 +257,10 @@ impl State {
         let before = self.current.replace(placed);
         if rollout {
             // A place in which nothing was ever judged good is none to return to.
+            let failed = |placed: &Placed| matches!(placed.standing, Standing::RollbackFailed { .. });
+            let displaced = before.clone().filter(failed);
             let before = before.filter(Placed::is_healthy).or_else(|| self.way_back().cloned());
-            self.rollout = Some(Rollout { run: step.run.clone(), rollback, phase: Phase::Admitted, before });
+            self.rollout = Some(Rollout { run: step.run.clone(), rollback, phase: Phase::Admitted, before, displaced });
         } else {
             self.rollout = None;
             self.remember_good();

@@ -118,6 +118,20 @@ fn a_run_that_was_taken_over_can_write_nothing_more() {
 }
 
 #[test]
+fn a_rollout_that_is_given_up_does_not_heal_a_failed_way_back() {
+    let mut line = Line::new();
+    line.healthy(1);
+    line.step(promoted(true), 2, 1).unwrap();
+    line.step(started(), 2, 1).unwrap();
+    line.step(Event::RollbackFailed { reason: "dead".to_owned() }, 2, 1).unwrap();
+    line.step(promoted(true), 3, 1).unwrap();
+    line.step(Event::Aborted { reason: "no disk".to_owned() }, 3, 1).unwrap();
+    let current = line.state.current.as_ref().unwrap();
+    assert_eq!(current.release, release(2));
+    assert!(matches!(current.standing, Standing::RollbackFailed { .. }));
+}
+
+#[test]
 fn one_unfinished_rollout_at_most() {
     let mut line = Line::new();
     line.step(promoted(true), 1, 1).unwrap();

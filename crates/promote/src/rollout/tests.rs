@@ -54,7 +54,8 @@ fn deadline() -> Timestamp {
 fn rollout(script: &Script, phase: Phase) -> Rollout {
     let release = Release { digest: Digest::sha256(b"before"), commit: None, version: None };
     let before = Placed { release, sequence: 1, standing: Standing::Healthy, since: START };
-    Rollout { run: RunId::new([1; 16]), rollback: script.rollback, phase, before: script.before.then_some(before) }
+    let before = script.before.then_some(before);
+    Rollout { run: RunId::new([1; 16]), rollback: script.rollback, phase, before, displaced: None }
 }
 
 fn from_the_start(script: &Script) -> RolloutMachine {
