@@ -1,5 +1,6 @@
-//! The real `docker-registry` (Debian's package of distribution 2.8), as a peer.
+//! The real `docker-registry` (distribution 2.8), as a peer.
 
+use std::fs::File;
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::Path;
@@ -8,8 +9,7 @@ use std::time::Duration;
 
 use tempfile::TempDir;
 
-/// Where Debian's and Ubuntu's package puts it.
-pub const PROGRAM: &str = "/usr/bin/docker-registry";
+use crate::peer;
 
 /// How long it may take to answer: 10 s in steps of [`STEP`]. It takes 0.1 s on an idle machine.
 const STEPS: u32 = 200;
@@ -24,17 +24,11 @@ pub struct DockerRegistry {
 }
 
 impl DockerRegistry {
-    /// Whether the package is installed.
-    pub fn is_installed() -> bool {
-        Path::new(PROGRAM).exists()
-    }
-
     /// Starts one and waits until it answers.
     ///
     /// # Panics
     /// If it is not installed (the message says how to), or does not answer within 10 s.
     pub fn start() -> Self {
-        assert!(Self::is_installed(), "{PROGRAM} is missing: apt-get install docker-registry");
         // The port is free when it is chosen; should another process take it in between, the next try takes another.
         (0..5).find_map(|_| Self::try_start()).expect("docker-registry did not answer; see its output above")
     }
@@ -46,19 +40,29 @@ impl DockerRegistry {
         let address = free.expect("a free loopback port");
         let config = folder.path().join("config.yml");
         std::fs::write(&config, config_text(folder.path(), address)).expect("the configuration is written");
-        let mut command = Command::new(PROGRAM);
-        command.arg("serve").arg(&config).env_clear().stdin(Stdio::null()).stdout(Stdio::null());
+        let mut command = Command::new(peer("docker-registry"));
+        // To a file: to its log each 404 is an error, and tests ask for much that is not there.
+        let log = File::create(folder.path().join("log")).expect("a file");
+        command.arg("serve").arg(&config).env_clear().stdin(Stdio::null()).stdout(Stdio::null()).stderr(log);
         let child = command.spawn().expect("docker-registry starts");
         let mut registry = Self { child, address, folder };
         for _ in 0..STEPS {
             if matches!(registry.child.try_wait(), Ok(Some(_)) | Err(_)) {
-                return None;
+                return registry.failed();
             }
             if answers(address) {
                 return Some(registry);
             }
             std::thread::sleep(STEP);
         }
+        registry.failed()
+    }
+
+    /// Shows what it said.
+    fn failed(&self) -> Option<Self> {
+        // What cannot be shown is missed only by a person who looks for it.
+        let log = std::fs::read(self.folder.path().join("log")).unwrap_or_default();
+        let _ = std::io::stderr().write_all(&log);
         None
     }
 

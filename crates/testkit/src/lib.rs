@@ -11,7 +11,9 @@
 #![allow(clippy::expect_used, clippy::panic, reason = "a helper that cannot do its work fails the test")]
 
 pub mod docker_registry;
+pub mod peers;
 pub mod proxy;
 
 pub use docker_registry::DockerRegistry;
+pub use peers::peer;
 pub use proxy::Proxy;
