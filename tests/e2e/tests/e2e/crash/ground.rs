@@ -183,3 +183,23 @@ impl Ground {
         names.filter(|name| name != "taken-over").collect()
     }
 }
+
+/// What the whole suite rests on: an end that is not one is noticed.
+#[test]
+fn a_dead_run_that_nobody_comes_after_is_noticed() {
+    let mut ground = Ground::new(Story::Good, Setup::default());
+    let candidate = ground.candidate();
+    let mut running = ground.project.spawn(&ground.promotion(&candidate).each_ref().map(String::as_str));
+    while !running.stderr().contains("rollout-started") {
+        assert!(!running.has_ended(), "{}", running.stderr());
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    running.kill();
+    let ended = running.wait();
+    assert_eq!(ground.events(), ["promoted", "rollout-started"]);
+    let looked = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+        ground.must_have_ended(candidate.clone(), &"nobody came");
+    }));
+    assert!(looked.is_err(), "an unfinished rollout passes for finished");
+    ground.come_after(candidate, Successor::Resume, &ended);
+}
