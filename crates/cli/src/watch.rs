@@ -92,7 +92,7 @@ impl Observer for Watch {
             Note::NoHint => self.printer.detail("the hint beside the image could not be moved"),
             Note::TakingOver { from } => self.fact("resume", &format!("taking over from run {from}")),
             Note::Preparing => self.printer.stand(Some(format!("{:<LABEL$} fetching and unpacking", "rollout"))),
-            Note::Applied { .. } => self.fact("rollout", "the new release runs beside the old"),
+            Note::Applied => self.fact("rollout", "the new release runs beside the old"),
             Note::Probed { good, detail, until } => {
                 let left = until.since(self.clock.now());
                 self.probed(good, &detail, &format!("{} left", human(left)));

@@ -64,17 +64,14 @@ pub enum Note {
     /// The image is being fetched and unpacked.
     Preparing,
     /// The new instance runs beside the old one.
-    Applied {
-        /// When it must be decided.
-        deadline: Timestamp,
-    },
+    Applied,
     /// A probe was made.
     Probed {
         /// Whether it was good.
         good: bool,
         /// How long it took, or what was wrong.
         detail: String,
-        /// When a verdict is due at the latest.
+        /// When the watched window ends.
         until: Timestamp,
     },
     /// Traffic goes to the new instance.

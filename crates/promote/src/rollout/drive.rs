@@ -63,6 +63,8 @@ struct Driver<'a> {
     /// When the probe that decided was answered: the way back is measured from it.
     decided: Option<Instant>,
     last_answer: Option<String>,
+    /// When the watched window ends.
+    window_ends: Option<Timestamp>,
 }
 
 impl<'a> Driver<'a> {
@@ -85,7 +87,7 @@ impl<'a> Driver<'a> {
         };
         let release = admitted.release().clone();
         let before = rollout.before.map(|placed| placed.release);
-        let (unrecorded, decided, last_answer) = Default::default();
+        let (unrecorded, decided, last_answer, window_ends) = Default::default();
         Ok(Self {
             world,
             environment,
@@ -99,6 +101,7 @@ impl<'a> Driver<'a> {
             unrecorded,
             decided,
             last_answer,
+            window_ends,
         })
     }
 
@@ -169,8 +172,8 @@ impl<'a> Driver<'a> {
         let receipt = self.receipt()?;
         match self.patiently(|| self.target.apply(&receipt)).await {
             Ok(()) => {
-                let deadline = deadline_from(self.environment, self.world.clock.now());
-                self.world.observer.note(Note::Applied { deadline });
+                self.window_ends = Some(self.world.clock.now().plus(self.environment.health.window));
+                self.world.observer.note(Note::Applied);
                 Ok(Fact::Applied)
             }
             Err(error) => self.failed(error),
@@ -230,18 +233,9 @@ impl<'a> Driver<'a> {
     }
 
     fn note_probe(&self, good: bool, detail: String, now: Timestamp) {
-        let until = match self.machine_deadline() {
-            Some(deadline) => deadline,
-            None => now,
-        };
+        // When a verdict is due if all goes well: what a person at the terminal wants to know.
+        let until = self.window_ends.unwrap_or(now);
         self.world.observer.note(Note::Probed { good, detail, until });
-    }
-
-    fn machine_deadline(&self) -> Option<Timestamp> {
-        match &self.head.entry().state.rollout.as_ref()?.phase {
-            Phase::Started { deadline, .. } => Some(*deadline),
-            _ => None,
-        }
     }
 
     async fn intend(&mut self, reason: String) -> Fact {
