@@ -62,7 +62,12 @@ impl GitRef {
         let mut refs = BTreeMap::new();
         for line in listed.lines() {
             let Some((object, name)) = line.split_once('\t') else { continue };
-            let sequence = name.strip_prefix(&prefix).and_then(|number| number.parse::<u64>().ok());
+            // git's `*` matches slashes as well: those refs are of an image whose name goes on where this environment's begins.
+            let number = match name.strip_prefix(&prefix) {
+                Some(deeper) if deeper.contains('/') => continue,
+                number => number,
+            };
+            let sequence = number.and_then(|number| number.parse::<u64>().ok());
             refs.insert(sequence.ok_or_else(|| fault(format!("unexpected ref {name}")))?, object.to_owned());
         }
         let Some((&sequence, object)) = refs.last_key_value() else { return Ok(None) };

@@ -81,9 +81,13 @@ async fn git_refs_commit_and_witness() {
     let blind = world.reader("staging").head().await.unwrap_err();
     assert!(matches!(blind, Error::NoCommitPoint { .. }), "{blind}");
 
+    // Another image, `<image>/staging`, has refs of its own: they are not this environment's.
+    let prefix = format!("refs/schleuse/{}/staging", world.names.image.to_string().replace(':', "+"));
+    let (name, deeper) = (format!("{prefix}/0000000002"), format!("{prefix}/production/0000000001"));
+    git(&folder.path().join("remote"), &["update-ref", &deeper, &name]).await;
+    assert_eq!(journal.head().await.unwrap().unwrap(), second);
+
     // A ref that was removed is noticed.
-    git(&folder.path().join("remote"), &["for-each-ref"]).await;
-    let name = format!("refs/schleuse/{}/staging/0000000002", world.names.image.to_string().replace(':', "+"));
     git(&folder.path().join("remote"), &["update-ref", "-d", &name]).await;
     let cut = journal.head().await.unwrap_err();
     assert!(cut.to_string().contains("forked"), "{cut}");
