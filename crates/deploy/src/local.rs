@@ -17,6 +17,7 @@ mod instance;
 mod listening;
 mod log;
 mod paths;
+mod port;
 mod state;
 mod steps;
 mod user;
