@@ -92,6 +92,7 @@ impl fmt::Display for Bar {
         let word = match (self.is_missed(), median > self.at_most) {
             (true, _) => "MISSED",
             (false, true) => "cannot tell: above, but within the noise",
+            (false, false) if median + noise > self.at_most => "holds, within the noise: run it on an idle machine",
             (false, false) => "holds",
         };
         write!(f, "{:<44}{median:>9.2}{noise:>9.2}{:>9.1}  {word}", self.name, self.at_most)
