@@ -69,7 +69,7 @@ struct Known {
 /// # Errors
 /// As [`promote`].
 pub async fn plan(world: &World, to: &Environment, request: &PromotionRequest) -> Result<Planned, Error> {
-    let head = to.journal.head().await?;
+    let head = to.head().await?;
     let known = look(world, to, request, head).await?;
     let blocked = judge::without_producers(world, to, request, &known).await?;
     Ok(Planned { plan: known.plan, blocked })
@@ -82,7 +82,7 @@ pub async fn plan(world: &World, to: &Environment, request: &PromotionRequest) -
 pub async fn promote(world: &World, to: &Environment, request: &PromotionRequest) -> Result<Outcome, Error> {
     // The claim before anything is decided: two runs never work on one target at a time.
     let claim = claim(to).await?;
-    let mut head = to.journal.head().await?;
+    let mut head = to.head().await?;
     let settled = match &to.target {
         Some(target) => resume::settle_unrecorded(world, to, target, &mut head).await?,
         None => None,

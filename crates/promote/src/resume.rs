@@ -21,7 +21,7 @@ use crate::world::{Environment, World};
 /// No outcome was reached.
 pub async fn resume(world: &World, environment: &Environment) -> Result<Outcome, Error> {
     let _claim = claim(environment).await?;
-    let mut head = environment.journal.head().await?;
+    let mut head = environment.head().await?;
     let Some(target) = &environment.target else {
         if let Some(head) = &head {
             world.refresh_cache(environment, head).await?;

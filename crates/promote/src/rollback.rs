@@ -54,11 +54,11 @@ pub async fn way_back(environment: &Environment, request: &RollbackRequest) -> R
 /// No outcome was reached; nothing was changed, unless an entry says so.
 pub async fn rollback(world: &World, environment: &Environment, request: &RollbackRequest) -> Result<Outcome, Error> {
     let _claim = claim(environment).await?;
-    let mut head = match environment.journal.head().await {
+    let mut head = match environment.head().await {
         Ok(Some(head)) => Some(head),
         Ok(None) => return Err(Error::NoWayBack { environment: environment.name().clone() }),
         // No answer, or one that is not trusted: the target's own receipt is enough to go back by.
-        Err(error) => return without_journal(world, environment, request, error.into()).await,
+        Err(error) => return without_journal(world, environment, request, error).await,
     };
     if let Some(target) = &environment.target
         && let Some(outcome) = finish_what_was_begun(world, environment, target, request, &mut head).await?

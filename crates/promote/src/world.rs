@@ -14,6 +14,7 @@ use schleuse_sign::{Signer, Trust};
 use crate::error::Error;
 use crate::observer::{Note, Observer};
 use crate::probe::{ProbeSpec, Prober};
+use crate::promotion::at;
 
 /// How often a tag is moved on because its entry was overtaken. Each time somebody else got on; the last of them is right.
 const OVERTAKEN: u32 = 5;
@@ -64,6 +65,32 @@ impl Environment {
     /// Its name.
     pub const fn name(&self) -> &EnvironmentName {
         self.journal.environment()
+    }
+
+    /// The journal's newest entry. A journal that ends below what the target has accepted has lost entries: with the hint beside
+    /// the image gone as well, the target is the last witness. Asked before anything is appended, since an entry that follows a
+    /// shortened journal forks it.
+    ///
+    /// # Errors
+    /// No answer, or not trusted.
+    pub(crate) async fn head(&self) -> Result<Option<VerifiedEntry>, Error> {
+        // The target first: another run's entry is committed before the target accepts it.
+        let seen = match &self.target {
+            Some(target) => target.standing().await.map_err(|source| at(self, source))?.sequence,
+            None => 0,
+        };
+        let newest = self.journal.head().await?;
+        let head = newest.as_ref().map_or(0, |entry| entry.entry().sequence);
+        if head < seen {
+            let environment = self.name().clone();
+            return Err(Error::Journal(schleuse_journal::Error::Truncated {
+                environment,
+                head,
+                seen,
+                witness: "the target",
+            }));
+        }
+        Ok(newest)
     }
 
     /// The tag that caches which release it runs.
