@@ -21,6 +21,8 @@ const OFFLINE: &str =
 
 /// Requests per promotion, at most (issue 2).
 const MOST_REQUESTS: usize = 30;
+/// Once in an environment's life: its commit point is proven by a race.
+const FIRST_OF_A_JOURNAL: usize = 5;
 
 fn ladder() -> Vec<Rung> {
     vec![
@@ -251,7 +253,8 @@ fn a_promotion_makes_few_requests() {
             let requests = proxy.count();
             eprintln!("{version} into {}: {requests} requests", promotion[1]);
             let log: String = proxy.log().iter().map(|record| format!("{record}\n")).collect();
-            assert!(requests <= MOST_REQUESTS, "{version} into {}: {requests} requests\n{log}", promotion[1]);
+            let most = if version == "1.0.0" { MOST_REQUESTS + FIRST_OF_A_JOURNAL } else { MOST_REQUESTS };
+            assert!(requests <= most, "{version} into {}: {requests} requests\n{log}", promotion[1]);
         }
     }
 }
