@@ -8,7 +8,8 @@
 //!
 //! # Guarantees
 //! Points are counted until a run gets through without dying, so none is left out when a promotion gets longer, and a suite that
-//! reaches fewer than it must fails.
+//! reaches fewer than it must fails. `make test` goes through all points of a second release, good and sick; `make soak` also
+//! through those of the first one.
 
 mod ground;
 mod pushes;
@@ -19,3 +20,8 @@ mod undertaker;
 
 pub(crate) use ground::{Ground, Story, Successor};
 pub(crate) use undertaker::every_point;
+
+/// Whether the long forms are asked for.
+fn soak() -> bool {
+    std::env::var_os("SCHLEUSE_SOAK").is_some_and(|value| value == "1")
+}

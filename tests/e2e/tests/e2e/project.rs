@@ -88,8 +88,8 @@ impl Default for Setup {
 
 #[derive(Debug)]
 enum Server {
-    Ours(Option<schleuse_registry::Running>),
-    Docker(DockerRegistry),
+    Ours { _running: schleuse_registry::Running },
+    Docker { _registry: DockerRegistry },
 }
 
 /// A project. Dropped, nothing is left of it.
@@ -100,7 +100,7 @@ pub(crate) struct Project {
     folder: TempDir,
     /// Where the registry itself listens, behind the proxy.
     pub(crate) registry: SocketAddr,
-    server: Server,
+    _server: Server,
     doors: BTreeMap<&'static str, SocketAddr>,
 }
 
@@ -132,7 +132,7 @@ impl Project {
         let proxy = setup.proxy.then(|| Proxy::start(registry));
         let local: Vec<_> = setup.ladder.iter().filter(|rung| rung.local).map(|rung| rung.name).collect();
         let doors = local.iter().copied().zip(free_ports(local.len())).collect();
-        let project = Self { proxy, setup, folder, registry, server, doors };
+        let project = Self { proxy, setup, folder, registry, _server: server, doors };
         project.write("schleuse.pub", &key().0.public_key().to_pem());
         fs::create_dir(project.path("output")).expect("a folder");
         image::lay_out(&project.path("root"));
@@ -338,9 +338,6 @@ impl Drop for Project {
             let _ = runtime().block_on(target.remove());
         }
         let left = processes::kill_below(self.folder.path());
-        if let Server::Ours(running) = &mut self.server {
-            drop(running.take());
-        }
         assert!(left.is_empty() || std::thread::panicking(), "left behind: {left:#?}");
     }
 }
@@ -352,12 +349,12 @@ fn serve(kind: Kind, folder: &Path) -> (Server, SocketAddr) {
         Kind::Docker => {
             let registry = DockerRegistry::start();
             let address = registry.address();
-            return (Server::Docker(registry), address);
+            return (Server::Docker { _registry: registry }, address);
         }
     };
     let running = runtime().block_on(registry.spawn(SocketAddr::from(([127, 0, 0, 1], 0)))).expect("a registry");
     let address = running.addr();
-    (Server::Ours(Some(running)), address)
+    (Server::Ours { _running: running }, address)
 }
 
 /// Ports that are free now, no two alike in this process. Below those that the kernel gives to whoever connects (ip(7)), and beside

@@ -16,6 +16,8 @@ const WORN: u32 = 10;
 /// What the promoted release is like.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Story {
+    /// It is the first one there, and stays.
+    First,
     /// It stays.
     Good,
     /// It starts well, gets the traffic, and is brought back.
@@ -26,7 +28,7 @@ impl Story {
     /// How an uninterrupted promotion exits.
     pub(crate) const fn code(self) -> i32 {
         match self {
-            Self::Good => 0,
+            Self::First | Self::Good => 0,
             Self::Sick => 20,
         }
     }
@@ -34,7 +36,7 @@ impl Story {
     /// What an uninterrupted promotion writes.
     const fn events(self) -> [&'static str; 3] {
         let end = match self {
-            Self::Good => "healthy",
+            Self::First | Self::Good => "healthy",
             Self::Sick => "rolled-back",
         };
         ["promoted", "rollout-started", end]
@@ -43,14 +45,14 @@ impl Story {
     /// What `status` says is next.
     const fn next(self) -> &'static str {
         match self {
-            Self::Good => "nothing",
+            Self::First | Self::Good => "nothing",
             Self::Sick => "failed-here",
         }
     }
 
     const fn fault(self) -> &'static str {
         match self {
-            Self::Good => "",
+            Self::First | Self::Good => "",
             Self::Sick => "health-500-after=400",
         }
     }
@@ -76,7 +78,7 @@ pub(crate) struct Release {
 pub(crate) struct Ground {
     pub(crate) project: Project,
     story: Story,
-    /// What runs there.
+    /// What runs there; of a first release: what it is made of.
     running: Release,
     /// The newest entry of its journal.
     head: u64,
@@ -88,13 +90,17 @@ impl Ground {
         let project = Project::with(Setup { ladder: vec![Rung { name: PRODUCTION, local: true }], ..setup });
         let version = "1.0.0".to_owned();
         let digest = project.release(&version, "");
-        project.run(&["promote", PRODUCTION, &project.image(&digest)]).exits(0);
-        Self { project, story, running: Release { digest, version }, head: 3, releases: 0 }
+        let mut ground = Self { project, story, running: Release { digest, version }, head: 0, releases: 0 };
+        if story != Story::First {
+            ground.promote(&ground.running).exits(0);
+            ground.head = 3;
+        }
+        ground
     }
 
     /// Whether it is time for a new one.
-    pub(crate) const fn is_worn(&self) -> bool {
-        self.releases >= WORN
+    pub(crate) fn is_worn(&self) -> bool {
+        self.releases >= if self.story == Story::First { 1 } else { WORN }
     }
 
     /// A release that has never been here.
@@ -151,7 +157,7 @@ impl Ground {
     pub(crate) fn must_have_ended(&mut self, candidate: Release, tale: &dyn fmt::Display) {
         let project = &self.project;
         assert_eq!(self.events(), self.story.events(), "{tale}");
-        let current = if self.story == Story::Good { &candidate } else { &self.running };
+        let current = if self.story == Story::Sick { &self.running } else { &candidate };
         let status = project.run(&["status", "--format", "json"]).exits(0).result();
         let row = &status["environments"][0];
         assert_eq!(row["release"]["digest"], current.digest.to_string(), "{status}\n{tale}");
@@ -168,7 +174,7 @@ impl Ground {
         assert_eq!(project.instances(PRODUCTION), 1, "instances; {tale}");
         assert!(!project.state(PRODUCTION).join("intent").exists(), "an intent is left; {tale}");
         self.head = row["head"].as_u64().expect("the newest entry");
-        if self.story == Story::Good {
+        if self.story != Story::Sick {
             self.running = candidate;
         }
     }

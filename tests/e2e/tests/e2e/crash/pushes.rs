@@ -21,6 +21,11 @@ exec /usr/bin/git "$@"
 "#;
 
 #[test]
+fn of_the_first_release() {
+    every_push(Story::First);
+}
+
+#[test]
 fn of_a_good_release() {
     every_push(Story::Good);
 }

@@ -9,11 +9,18 @@ use nix::unistd::Pid;
 use schleuse_testkit::proxy::{Fault, Match, When};
 
 use super::undertaker::Ended;
-use super::{Ground, Story, every_point};
+use super::{Ground, Story, every_point, soak};
 use crate::project::Setup;
 
 /// A promotion with a rollout makes more requests than this, whatever becomes cheaper.
 const AT_LEAST: usize = 10;
+
+#[test]
+fn of_the_first_release() {
+    if soak() {
+        every_request(Story::First);
+    }
+}
 
 #[test]
 fn of_a_good_release() {

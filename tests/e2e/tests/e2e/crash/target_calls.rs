@@ -21,11 +21,18 @@ use tokio::sync::Notify;
 
 use super::ground::PRODUCTION;
 use super::undertaker::Ended;
-use super::{Story, every_point};
+use super::{Story, every_point, soak};
 use crate::project::{Project, Setup, key, runtime};
 
 /// A promotion with a rollout makes more calls than this: claim, intent, prepare, apply, some looks, switch, settle.
 const AT_LEAST: usize = 10;
+
+#[test]
+fn of_the_first_release() {
+    if soak() {
+        every_call(Story::First);
+    }
+}
 
 #[test]
 fn of_a_good_release() {
