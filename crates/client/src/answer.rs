@@ -80,6 +80,15 @@ impl Answer {
         }
     }
 
+    /// docker-registry, while another client uploads a blob again that this manifest names: it writes the blob's link file
+    /// anew, not at once, and takes the half written one for an invalid digest. The manifest's digest is ours and right.
+    pub(crate) fn says_half_written(&self) -> bool {
+        self.status == StatusCode::BAD_REQUEST
+            && self
+                .envelope()
+                .is_some_and(|envelope| envelope.errors.iter().any(|error| error.code == "DIGEST_INVALID"))
+    }
+
     /// The error for an answer that is none of those foreseen.
     pub(crate) fn unexpected(&self) -> Error {
         self.unexpected_because(&self.message())
@@ -221,6 +230,15 @@ mod tests {
         assert!(answer(400, None, ecr).says_exists());
         assert!(!answer(400, None, r#"{"errors":[{"code":"TAG_INVALID","message":"too long"}]}"#).says_exists());
         assert!(!answer(400, None, "").says_exists() && !answer(201, None, "").says_exists());
+    }
+
+    #[test]
+    fn what_counts_as_half_written() {
+        let body =
+            r#"{"errors":[{"code":"DIGEST_INVALID","message":"provided digest did not match uploaded content"}]}"#;
+        assert!(answer(400, None, body).says_half_written());
+        assert!(!answer(404, None, body).says_half_written());
+        assert!(!answer(400, None, r#"{"errors":[{"code":"MANIFEST_INVALID","message":"m"}]}"#).says_half_written());
     }
 
     #[test]

@@ -137,6 +137,10 @@ impl Call {
         self
     }
 
+    fn puts_manifest(&self) -> bool {
+        self.method == Method::PUT && self.url.path().contains("/manifests/")
+    }
+
     /// Reading the blob `digest`.
     pub(crate) fn blob(endpoint: &Endpoint, digest: &Digest) -> Self {
         let what = format!("blob {}@{digest}", endpoint.repository);
@@ -196,6 +200,10 @@ impl Inner {
         loop {
             let failure = match self.attempt(endpoint, call, deadline).await {
                 Ok(head) => match head.read(limit).await {
+                    // A refusal: nothing was written, so even what is written only once may be asked for again.
+                    Ok(answer) if call.puts_manifest() && answer.says_half_written() => {
+                        Failure::Again { error: answer.unexpected(), after: None }
+                    }
                     Ok(answer) => return Ok(answer),
                     Err(error @ Error::Unavailable { .. }) if call.repeat != Repeat::Once => {
                         Failure::Again { error, after: None }
