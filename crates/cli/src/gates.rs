@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use schleuse_config::policy::{Check as Configured, Rung};
-use schleuse_config::{CheckName, env};
+use schleuse_config::{Against, CheckName, env};
 use schleuse_gate::{CheckIdError, CommandCheck, Gate};
 use schleuse_model::{Digest, Exit, Explain};
 
@@ -28,6 +28,9 @@ pub(crate) enum GateProblem {
     /// The file has no such check.
     #[error("there is no [check.{0}]")]
     NoSuchCheck(CheckName),
+    /// Nothing runs a check after the rollout yet; leaving it out would be skipping it silently.
+    #[error("[check.{0}] runs against the environment, and checks after a rollout come later")]
+    NotYet(CheckName),
     /// Its name does not fit.
     #[error(transparent)]
     Name(#[from] CheckIdError),
@@ -64,6 +67,9 @@ fn command(
     name: &CheckName,
     configured: &Configured,
 ) -> Result<CommandCheck, Failure> {
+    if configured.against == Against::Environment {
+        return Err(GateProblem::NotYet(name.clone()).into());
+    }
     let mut scripts = BTreeMap::new();
     for argument in &configured.run {
         // Only files of the checkout: `/bin/sh` is the machine's, and differs between machines that do the same.

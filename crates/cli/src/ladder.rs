@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use schleuse_client::Client;
 use schleuse_config::policy::Rung;
+use schleuse_config::settings::{Health, VersionAssert};
 use schleuse_config::{CommitMode, env};
 use schleuse_deploy::local::{DRAIN, STOP_GRACE};
 use schleuse_deploy::{LocalSettings, LocalTarget, Target};
@@ -14,7 +15,7 @@ use schleuse_journal::journal::{CommitChoice, Writer};
 use schleuse_journal::{Journal, Names, RunId};
 use schleuse_model::{Actor, EnvironmentName, Exit, Explain, Reference};
 use schleuse_promote::promotion::ImageChoice;
-use schleuse_promote::{Environment, HttpProber, Observer, ProbeSpec, World};
+use schleuse_promote::{Environment, HttpProber, Identity, Observer, ProbeSpec, World};
 use schleuse_sign::{Signer, Trust};
 
 use crate::context::Context;
@@ -60,6 +61,16 @@ pub(crate) enum LadderError {
     /// There is no place for the local target's state.
     #[error("nowhere to keep the state of `host = \"local\"`")]
     NoState,
+    /// A setting that nothing reads yet. Ignoring it would be a check skipped silently.
+    #[error("[environment.{environment}] has {what} ({origin}), and targets on this machine cannot use one yet")]
+    NotYet {
+        /// Whose.
+        environment: EnvironmentName,
+        /// What.
+        what: &'static str,
+        /// Where it comes from.
+        origin: String,
+    },
     /// The settings of an environment cannot be used.
     #[error("[environment.{environment}] cannot be used")]
     Health {
@@ -89,6 +100,7 @@ impl Explain for LadderError {
             Self::NotARelease(_) => {
                 vec!["write name:tag, name@sha256:…, or at least 7 digits of a digest that the ladder knows".to_owned()]
             }
+            Self::NotYet { .. } => vec!["give the path alone: the release is asked at its own port".to_owned()],
             Self::NoState => vec!["set `state` in the environment, or HOME".to_owned()],
             Self::Health { source, .. } => source.hints(),
             Self::NoProgram(_) => Vec::new(),
@@ -198,7 +210,7 @@ impl<'a> Ladder<'a> {
             journal: self.journal(rung).with_writer(self.writer()?),
             target: self.target(rung)?,
             health: settings,
-            probe: ProbeSpec { path: health.path, status: health.expect_status, timeout: health.timeout },
+            probe: probe(&rung.name, health)?,
             gate: gates::gate(self.context, &self.project, rung)?,
         })
     }
@@ -294,6 +306,20 @@ impl<'a> Ladder<'a> {
         let name: String = name.unwrap_or("unknown").chars().filter(|c| !c.is_control()).take(80).collect();
         Actor { name, claimed: true }
     }
+}
+
+/// How the releases of a rung are asked for their health.
+fn probe(environment: &EnvironmentName, health: Health) -> Result<ProbeSpec, LadderError> {
+    if let Some(base) = health.base {
+        let (what, origin) = ("a health address of its own", base.origin.to_string());
+        return Err(LadderError::NotYet { environment: environment.clone(), what, origin });
+    }
+    let identity = match health.version {
+        VersionAssert::IfReported => Identity::IfReported,
+        VersionAssert::Required => Identity::Required,
+        VersionAssert::Ignored => Identity::Ignored,
+    };
+    Ok(ProbeSpec { path: health.path, status: health.expect_status, timeout: health.timeout, identity })
 }
 
 /// Reads what a person typed for a release.

@@ -90,6 +90,9 @@ impl Observer for Watch {
             }
             Note::Tagged { tag } => self.printer.detail(&format!("{:<LABEL$} {tag}", "tag")),
             Note::NoHint => self.printer.detail("the hint beside the image could not be moved"),
+            Note::TagBehind { why } => {
+                self.printer.warn(&format!("the tag could not follow the journal ({why}); `schleuse resume` moves it"));
+            }
             Note::TakingOver { from } => self.fact("resume", &format!("taking over from run {from}")),
             Note::Preparing => self.printer.stand(Some(format!("{:<LABEL$} fetching and unpacking", "rollout"))),
             Note::Applied => self.fact("rollout", "the new release runs beside the old"),

@@ -13,9 +13,14 @@ use serde::{Deserialize, Deserializer, Serialize};
 #[serde(transparent)]
 pub struct EnvironmentName(Box<str>);
 
+/// What our own tags beside an image start with: an environment's tag must not be one of them.
+const OURS: &str = "schleuse-";
+
 /// Why a text is not an [`EnvironmentName`].
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("`{0}` is not an environment's name: use 1 to 32 of a-z, 0-9 and `-`, starting with a letter")]
+#[error(
+    "`{0}` is not an environment's name: use 1 to 32 of a-z, 0-9 and `-`, starting with a letter, not with `schleuse-`"
+)]
 pub struct EnvironmentNameError(String);
 
 impl EnvironmentName {
@@ -31,7 +36,7 @@ impl FromStr for EnvironmentName {
     fn from_str(text: &str) -> Result<Self, EnvironmentNameError> {
         let allowed = text.bytes().all(|b| matches!(b, b'a'..=b'z' | b'0'..=b'9' | b'-'));
         let edges = text.starts_with(|c: char| c.is_ascii_lowercase()) && !text.ends_with('-');
-        if !allowed || !edges || text.len() > 32 {
+        if !allowed || !edges || text.len() > 32 || text.starts_with(OURS) {
             return Err(EnvironmentNameError(text.chars().take(64).collect()));
         }
         Ok(Self(text.into()))
@@ -67,7 +72,9 @@ mod tests {
             assert!(good.parse::<EnvironmentName>().is_ok(), "{good}");
         }
         let long = "a".repeat(33);
-        for bad in ["", "Dev", "1st", "-a", "a-", "a/b", "a.b", "_quarantine", "..", long.as_str(), "ä"] {
+        for bad in
+            ["schleuse-staging", "", "Dev", "1st", "-a", "a-", "a/b", "a.b", "_quarantine", "..", long.as_str(), "ä"]
+        {
             assert!(bad.parse::<EnvironmentName>().is_err(), "{bad}");
         }
     }

@@ -28,7 +28,7 @@ pub use error::Error;
 pub use observer::{Note, Observer};
 pub use outcome::Outcome;
 pub use plan::Plan;
-pub use probe::{HttpProber, ProbeSpec, Prober};
+pub use probe::{HttpProber, Identity, ProbeSpec, Prober};
 pub use promotion::{Planned, PromotionRequest, plan, promote};
 pub use resume::resume;
 pub use rollback::{RollbackRequest, rollback};

@@ -56,6 +56,11 @@ pub enum Note {
     },
     /// The hint could not be left.
     NoHint,
+    /// The tag could not be moved to where the journal stands; `resume` does it.
+    TagBehind {
+        /// Why.
+        why: String,
+    },
     /// An unfinished rollout is gone on with.
     TakingOver {
         /// From which run, short.

@@ -27,6 +27,20 @@ pub struct ProbeSpec {
     pub status: u16,
     /// How long one probe may take, from connecting to the last byte.
     pub timeout: Duration,
+    /// What the answer must say about the release.
+    pub identity: Identity,
+}
+
+/// What an answer must say about the release.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Identity {
+    /// Where it names a version or digest, it must be the release's.
+    #[default]
+    IfReported,
+    /// It must name the release.
+    Required,
+    /// It is not looked at.
+    Ignored,
 }
 
 /// What came of a probe.
@@ -70,7 +84,7 @@ impl Prober for HttpProber {
             Ok(Err(fault)) => (Err(fault), None),
             Ok(Ok((status, body))) => {
                 let outcome = if status == spec.status {
-                    same_release(&body, release)
+                    same_release(&body, release, spec.identity)
                 } else {
                     Err(ProbeFailure::Status(status))
                 };
@@ -116,8 +130,16 @@ fn failure(error: hyper::Error) -> ProbeFailure {
 }
 
 /// Success needs the expected release where the answer names one: a probe that reaches the old release by accident is no proof.
-fn same_release(body: &[u8], release: &Release) -> Result<(), ProbeFailure> {
-    let Ok(reported) = json::from_untrusted::<Reported>(body, ANSWER_LIMIT) else { return Ok(()) };
+fn same_release(body: &[u8], release: &Release, identity: Identity) -> Result<(), ProbeFailure> {
+    if identity == Identity::Ignored {
+        return Ok(());
+    }
+    let reported: Reported = json::from_untrusted(body, ANSWER_LIMIT).unwrap_or_default();
+    let silent = reported.version.is_none() && reported.digest.is_none();
+    if identity == Identity::Required && silent {
+        let expected = release.version.clone().unwrap_or_else(|| release.digest.to_string());
+        return Err(ProbeFailure::WrongVersion { reported: "no version".to_owned(), expected });
+    }
     let pairs = [(reported.version, release.version.clone()), (reported.digest, Some(release.digest.to_string()))];
     for (found, expected) in pairs {
         if let (Some(found), Some(expected)) = (found, expected)
@@ -145,12 +167,19 @@ mod tests {
 
     #[test]
     fn the_expected_release_must_answer_where_it_says_which_it_is() {
-        assert_eq!(same_release(br#"{"status":"ok"}"#, &release()), Ok(()));
-        assert_eq!(same_release(b"OK", &release()), Ok(()));
-        assert_eq!(same_release(br#"{"version":"1.4.0"}"#, &release()), Ok(()));
-        let wrong = same_release(br#"{"version":"1.3.2"}"#, &release()).unwrap_err();
+        assert_eq!(same_release(br#"{"status":"ok"}"#, &release(), Identity::IfReported), Ok(()));
+        assert_eq!(same_release(b"OK", &release(), Identity::IfReported), Ok(()));
+        assert_eq!(same_release(br#"{"version":"1.4.0"}"#, &release(), Identity::IfReported), Ok(()));
+        let wrong = same_release(br#"{"version":"1.3.2"}"#, &release(), Identity::IfReported).unwrap_err();
         assert_eq!(wrong.to_string(), "`1.3.2` answers instead of `1.4.0`");
-        assert!(same_release(br#"{"digest":"sha256:00"}"#, &release()).is_err());
+        assert!(same_release(br#"{"digest":"sha256:00"}"#, &release(), Identity::IfReported).is_err());
+    }
+
+    #[test]
+    fn a_release_may_have_to_say_which_it_is() {
+        assert!(same_release(b"OK", &release(), Identity::Required).is_err());
+        assert_eq!(same_release(br#"{"version":"1.4.0"}"#, &release(), Identity::Required), Ok(()));
+        assert_eq!(same_release(br#"{"version":"1.3.2"}"#, &release(), Identity::Ignored), Ok(()));
     }
 
     #[tokio::test]
@@ -158,14 +187,24 @@ mod tests {
         let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
         drop(listener);
-        let spec = ProbeSpec { path: "/api/health".to_owned(), status: 200, timeout: Duration::from_secs(1) };
+        let spec = ProbeSpec {
+            path: "/api/health".to_owned(),
+            status: 200,
+            timeout: Duration::from_secs(1),
+            identity: Identity::IfReported,
+        };
         assert_eq!(HttpProber.probe(address, &spec, &release()).await.outcome, Err(ProbeFailure::Refused));
     }
 
     #[tokio::test]
     async fn a_hanging_answer_ends_at_the_timeout() {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let spec = ProbeSpec { path: "/".to_owned(), status: 200, timeout: Duration::from_millis(50) };
+        let spec = ProbeSpec {
+            path: "/".to_owned(),
+            status: 200,
+            timeout: Duration::from_millis(50),
+            identity: Identity::IfReported,
+        };
         let probed = HttpProber.probe(listener.local_addr().unwrap(), &spec, &release()).await;
         assert_eq!(probed.outcome, Err(ProbeFailure::Timeout));
     }

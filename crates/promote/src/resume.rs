@@ -182,8 +182,11 @@ pub(crate) async fn finish(
     }
     let rollback = head.entry().state.rollout.as_ref().is_some_and(|rollout| rollout.rollback);
     let driven = drive(world, environment, target, head, intent).await?;
-    if !driven.unrecorded {
-        world.refresh_cache(environment, &driven.head).await?;
+    // The verdict is journaled; a tag that cannot follow now (a registry that went away, immutable tags) does not unsay it.
+    if !driven.unrecorded
+        && let Err(error) = world.refresh_cache(environment, &driven.head).await
+    {
+        world.observer.note(Note::TagBehind { why: error.to_string() });
     }
     let unrecorded = driven.unrecorded;
     Ok(match driven.ending {

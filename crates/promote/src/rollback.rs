@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use schleuse_deploy::{Receipt, Standing, Target};
 use schleuse_journal::{Appended, Event, Phase, State, VerifiedEntry};
-use schleuse_model::{Exit, Explain as _, Release};
+use schleuse_model::{Digest, Exit, Explain as _, Release};
 
 use crate::error::Error;
 use crate::intent::Intent;
@@ -56,7 +56,11 @@ pub async fn rollback(world: &World, environment: &Environment, request: &Rollba
     let _claim = claim(environment).await?;
     let mut head = match environment.head().await {
         Ok(Some(head)) => Some(head),
-        Ok(None) => return Err(Error::NoWayBack { environment: environment.name().clone() }),
+        // Empty: never promoted, or wiped. The target knows which.
+        Ok(None) => {
+            let error = Error::NoWayBack { environment: environment.name().clone() };
+            return without_journal(world, environment, request, error).await;
+        }
         // No answer, or one that is not trusted: the target's own receipt is enough to go back by.
         Err(error) => return without_journal(world, environment, request, error).await,
     };
@@ -65,6 +69,7 @@ pub async fn rollback(world: &World, environment: &Environment, request: &Rollba
     {
         return Ok(outcome);
     }
+    let leaves = head.as_ref().and_then(running);
     let mut tries = 0;
     let head = loop {
         let Some(newest) = head.take() else {
@@ -74,6 +79,12 @@ pub async fn rollback(world: &World, environment: &Environment, request: &Rollba
             .ok_or_else(|| Error::NoWayBack { environment: environment.name().clone() })?;
         match append(world, environment, &newest, &release, request).await? {
             Appended::Won(entry) => break *entry,
+            // Somebody else has changed what runs: the release that was to be left is left, and choosing again from there
+            // could come back to it.
+            Appended::Lost(winner) if running(&winner) != leaves => {
+                let sequence = winner.entry().sequence;
+                return Err(Error::LostRace { environment: environment.name().clone(), sequence });
+            }
             Appended::Lost(_) if tries < TRIES => {
                 tries += 1;
                 head = environment.journal.head().await?;
@@ -122,6 +133,10 @@ fn is_under_way(state: &State, request: &RollbackRequest) -> bool {
 
 fn hex(digits: &str) -> &str {
     digits.strip_prefix("sha256:").unwrap_or(digits)
+}
+
+fn running(head: &VerifiedEntry) -> Option<Digest> {
+    head.entry().state.current.as_ref().map(|placed| placed.release.digest.clone())
 }
 
 async fn append(

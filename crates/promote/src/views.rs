@@ -236,7 +236,9 @@ pub fn history_row(entry: &VerifiedEntry) -> HistoryRow {
         Event::Promoted { from, .. } => from.as_ref().map(|from| format!("from {from}")),
         Event::Rollback { reason, .. } => reason.clone(),
         Event::RolloutStarted { deadline, .. } => Some(format!("to be decided by {deadline}")),
-        Event::TakenOver { from, .. } => Some(format!("from run {}", &from.as_str()[..from.as_str().len().min(8)])),
+        Event::TakenOver { from, .. } => {
+            Some(format!("from run {}", from.as_str().chars().take(8).collect::<String>()))
+        }
         Event::Healthy { probes, good } => Some(format!("{good} of {probes} probes good")),
         Event::Held { reason } | Event::RollbackFailed { reason } | Event::Aborted { reason } => Some(reason.clone()),
         Event::RolledBack { reason, .. } => Some(reason.clone()),

@@ -72,7 +72,12 @@ impl GitRef {
         }
         let Some((&sequence, object)) = refs.last_key_value() else { return Ok(None) };
         if refs.len() as u64 != sequence {
-            return Err(fault(format!("{sequence} entries, but {} refs: some were removed", refs.len())));
+            return Err(Error::Truncated {
+                environment: environment.clone(),
+                head: refs.len() as u64,
+                seen: sequence,
+                witness: "a later git ref",
+            });
         }
         Ok(Some(Witnessed { sequence, digest: self.digest_at(environment, sequence, object).await? }))
     }

@@ -2,7 +2,7 @@
 
 use schleuse_journal::{Placed, State, VerifiedEntry};
 use schleuse_model::json;
-use schleuse_model::{PinnedRef, Reference, Release, Repository, Timestamp};
+use schleuse_model::{Digest, PinnedRef, Reference, Release, Repository, Timestamp};
 use schleuse_oci::manifest::CONFIG_LIMIT;
 use schleuse_oci::{ImageConfig, Manifest};
 
@@ -44,13 +44,13 @@ pub(super) async fn find(
     let repository = &to.journal.names().image;
     let release = match &request.image {
         None => from_source(to, request, source.as_ref())?,
-        Some(ImageChoice::Digits(digits)) => by_digits(digits, &states, repository)?,
+        Some(ImageChoice::Digits(digits)) => match whole(digits) {
+            Some(digest) => by_digest(world, &repository.pin(digest), &states).await?,
+            None => by_digits(digits, &states, repository)?,
+        },
         Some(ImageChoice::Reference(reference)) => {
             let image = resolve(world, reference, repository).await?;
-            match known(&states).find(|release| release.digest == *image.digest()) {
-                Some(release) => release.clone(),
-                None => described(world, &image).await?,
-            }
+            by_digest(world, &image, &states).await?
         }
     };
     let standing = source.as_ref().and_then(|state| standing(state, &release));
@@ -72,6 +72,19 @@ async fn resolve(world: &World, reference: &Reference, expected: &Repository) ->
     match reference {
         Reference::Pinned(pinned) => Ok(pinned.clone()),
         Reference::Tagged(tagged) => world.pull.resolve(tagged).await?.ok_or_else(absent),
+    }
+}
+
+/// The digest, if the digits are all of one: then it need not be known to the ladder.
+fn whole(digits: &str) -> Option<Digest> {
+    format!("sha256:{digits}").parse().ok()
+}
+
+/// The release of that digest: as the ladder knows it, else as the image describes itself.
+async fn by_digest(world: &World, image: &PinnedRef, states: &[&State]) -> Result<Release, Error> {
+    match known(states).find(|release| release.digest == *image.digest()) {
+        Some(release) => Ok(release.clone()),
+        None => described(world, image).await,
     }
 }
 

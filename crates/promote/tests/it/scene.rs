@@ -179,7 +179,12 @@ impl Scene {
             journal: self.journal(name, gate.clone()),
             target: (name == PRODUCTION).then(hand),
             health: health(),
-            probe: ProbeSpec { path: "/api/health".to_owned(), status: 200, timeout: Duration::from_secs(2) },
+            probe: ProbeSpec {
+                path: "/api/health".to_owned(),
+                status: 200,
+                timeout: Duration::from_secs(2),
+                identity: Default::default(),
+            },
             gate: Entrance::new(Duration::ZERO, []).unwrap(),
         }
     }

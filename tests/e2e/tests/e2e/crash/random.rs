@@ -40,7 +40,7 @@ fn some(story: Story, kills: u32) {
             running.kill();
             tale += &format!("killed after {after:?}\n{}\n", running.wait());
             killed += 1;
-            if OsRng.next_u32() % AGAIN > 0 {
+            if !OsRng.next_u32().is_multiple_of(AGAIN) {
                 break;
             }
         }

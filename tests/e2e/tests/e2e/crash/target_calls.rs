@@ -112,7 +112,12 @@ fn environment(project: &Project, target: Arc<dyn Target>) -> Environment {
         journal: project.journal(PRODUCTION).with_writer(writer),
         target: Some(target),
         health,
-        probe: ProbeSpec { path: "/api/health".to_owned(), status: 200, timeout: milliseconds(150) },
+        probe: ProbeSpec {
+            path: "/api/health".to_owned(),
+            status: 200,
+            timeout: milliseconds(150),
+            identity: Default::default(),
+        },
         gate: Gate::new(Duration::ZERO, []).expect("no checks"),
     }
 }
