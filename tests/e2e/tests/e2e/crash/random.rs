@@ -44,7 +44,7 @@ fn some(story: Story, kills: u32) {
                 break;
             }
         }
-        let successor = if killed % 2 == 0 { Successor::Same } else { Successor::Resume };
+        let successor = if killed.is_multiple_of(2) { Successor::Same } else { Successor::Resume };
         ground.come_after(candidate, successor, &tale);
     }
 }
