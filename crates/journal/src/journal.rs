@@ -391,11 +391,7 @@ impl Journal {
     async fn ready(&self, done: &OnceCell<()>, repository: &Repository) -> Result<(), Error> {
         let push = &self.writer()?.push;
         done.get_or_try_init(|| async {
-            let empty = Descriptor::empty();
-            if !push.has_blob(repository, &empty.digest).await.map_err(self.registry())? {
-                push.push_blob(repository, &empty, Body::from(EMPTY_JSON)).await.map_err(self.registry())?;
-            }
-            Ok(())
+            push.push_blob(repository, &Descriptor::empty(), Body::from(EMPTY_JSON)).await.map_err(self.registry())
         })
         .await
         .copied()

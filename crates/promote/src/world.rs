@@ -148,9 +148,10 @@ impl World {
         environment: &Environment,
         head: &VerifiedEntry,
     ) -> Result<(), Error> {
-        match self.refresh_cache(environment, head).await {
+        match self.refresh_tag(environment, head).await {
+            Ok(_) => Ok(()),
             Err(Error::Registry(error)) if error.is_transient() => Ok(()),
-            other => other,
+            Err(error) => Err(error),
         }
     }
 
@@ -162,7 +163,9 @@ impl World {
     pub(crate) async fn refresh_cache(&self, environment: &Environment, head: &VerifiedEntry) -> Result<(), Error> {
         let mut head = head.clone();
         for _ in 0..OVERTAKEN {
-            if !self.refresh_tag(environment, &head).await? || !self.overtaken(environment, &head).await? {
+            let moved = self.refresh_tag(environment, &head).await?;
+            // Where there is a target, its lease keeps everybody else away.
+            if !moved || environment.target.is_some() || !self.overtaken(environment, &head).await? {
                 break;
             }
             let Some(newest) = environment.journal.head().await? else { break };
