@@ -155,7 +155,7 @@ approve = ["a.pub"]
         "schleuse.toml has 13 mistakes
   schleuse.toml:2:1: `image`: `GHCR.io/Acme/x` is not an image reference: a repository's name has lower-case letters, digits and single separators (`.`, `_`, `-`) between `/`
   schleuse.toml:3:1: `commit` is `gti`; did you mean `git`?
-  schleuse.toml:5:14: `Dev` is not an environment's name: use 1 to 32 of a-z, 0-9 and `-`, starting with a letter
+  schleuse.toml:5:14: `Dev` is not an environment's name: use 1 to 32 of a-z, 0-9 and `-`, starting with a letter, not with `schleuse-`
   schleuse.toml:9:1: `port` in [environment.staging] is a text; a whole number is needed
   schleuse.toml:10:11: `checks[0]` in [environment.staging]: there is no [check.smoek]; did you mean `smoke`?
   schleuse.toml:10:20: `checks[1]` in [environment.staging] names the signature check, which is always there and can be neither listed nor changed

@@ -50,7 +50,7 @@ pub(crate) async fn run(args: &Args, context: &Context) -> Result<Exit, Failure>
     let name = format!("schleuse-demo-{}", schleuse_model::digest::to_hex(&random::bytes::<4>()?));
     let below = std::fs::canonicalize(below).map_err(file(below))?;
     let exe = std::env::current_exe().map_err(file("this program"))?;
-    let scene = Scene::set(below.join(name), exe, args.fast)?;
+    let scene = Scene::set(below.join(name), exe, args.fast, u16::from_le_bytes(random::bytes()?))?;
     let played = tokio::select! {
         played = perform(&scene, context, args.step) => played.map(|()| Exit::Done),
         _ = stop.asked() => Ok(Exit::Interrupted),

@@ -39,10 +39,10 @@ pub(crate) struct Scene {
 }
 
 impl Scene {
-    /// Sets the scene in a new folder.
-    pub(crate) fn set(folder: PathBuf, exe: PathBuf, fast: bool) -> Result<Self, DemoError> {
+    /// Sets the scene in a new folder. `ports`: any number; free ports are looked for from there.
+    pub(crate) fn set(folder: PathBuf, exe: PathBuf, fast: bool, ports: u16) -> Result<Self, DemoError> {
         fs::create_dir_all(&folder).map_err(file(&folder))?;
-        let [registry, canary, production] = free_ports().map_err(file("a free port"))?;
+        let [registry, canary, production] = free_ports(ports).map_err(file("a free port"))?;
         let scene = Self { folder, exe, registry, canary, production, fast };
         let mark = scene.folder.join(MARK);
         fs::write(&mark, json::to_bytes(&scene)).map_err(file(&mark))?;
@@ -131,11 +131,18 @@ impl Scene {
     }
 }
 
-/// Three ports that are free now. All are held until all are known, so that they differ.
-fn free_ports() -> std::io::Result<[SocketAddr; 3]> {
-    let held: [TcpListener; 3] =
-        [TcpListener::bind("127.0.0.1:0")?, TcpListener::bind("127.0.0.1:0")?, TcpListener::bind("127.0.0.1:0")?];
-    Ok([held[0].local_addr()?, held[1].local_addr()?, held[2].local_addr()?])
+/// Three ports that are free now, below those that the kernel gives to outgoing connections: one of these would be taken by
+/// somebody's connection before its server listens. All are held until all are known, so that they differ.
+fn free_ports(from: u16) -> std::io::Result<[SocketAddr; 3]> {
+    let mut held = Vec::new();
+    let tries = (0..1000_u16).map(|step| 10_000 + from.wrapping_add(step) % 10_000);
+    for port in tries {
+        held.extend(TcpListener::bind(("127.0.0.1", port)));
+        if let [first, second, third] = held.as_slice() {
+            return Ok([first.local_addr()?, second.local_addr()?, third.local_addr()?]);
+        }
+    }
+    Err(std::io::ErrorKind::AddrInUse.into())
 }
 
 #[cfg(test)]
