@@ -307,6 +307,7 @@ impl Journal {
         if writer.choice == CommitChoice::Git {
             return self.git_point("`commit = \"git\"`");
         }
+        self.ready(&self.journal_ready, &self.names.journal).await?;
         if registry.prove(&self.environment, &writer.nonce).await? == Proof::Honoured {
             return Ok(Box::new(registry));
         }

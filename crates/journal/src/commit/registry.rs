@@ -5,8 +5,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use schleuse_model::{EnvironmentName, ReferenceError, Repository, TagRef};
-use schleuse_oci::descriptor::EMPTY_JSON;
-use schleuse_oci::{Body, Created, Descriptor, ImageManifest, Manifest, Pull, Push, media_type};
+use schleuse_oci::{Created, Descriptor, ImageManifest, Manifest, Pull, Push, media_type};
 
 use super::{CommitKind, CommitPoint, Committed};
 use crate::error::Error;
@@ -53,15 +52,13 @@ impl RegistryTag {
     /// `nonce` makes the two writers' bytes new. The probe's tag is one per environment: it stays, on registries that cannot
     /// delete.
     ///
+    /// The empty descriptor's content is in the journal's repository already.
+    ///
     /// # Errors
     /// When the registry gives no clean answer: then nothing is proven.
     pub async fn prove(&self, environment: &EnvironmentName, nonce: &str) -> Result<Proof, Error> {
         let wrap = |source| Error::Registry { environment: environment.clone(), source };
         let tag = self.journal.tag(format!("p-{environment}").parse()?);
-        let empty = Descriptor::empty();
-        if !self.push.has_blob(&self.journal, &empty.digest).await.map_err(wrap)? {
-            self.push.push_blob(&self.journal, &empty, Body::from(EMPTY_JSON)).await.map_err(wrap)?;
-        }
         let [left, right] = ["left", "right"].map(|side| probe(&format!("{nonce} {side}")));
         let (first, second) =
             futures_util::future::join(self.push.create_tag(&tag, &left), self.push.create_tag(&tag, &right)).await;
