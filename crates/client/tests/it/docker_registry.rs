@@ -31,14 +31,14 @@ impl DockerRegistry {
             )
             .unwrap();
             #[allow(clippy::disallowed_methods, reason = "a peer of the test, not a program of the product")]
-            let mut process = std::process::Command::new("docker-registry")
+            let mut process = std::process::Command::new(schleuse_testkit::peer("docker-registry"))
                 .arg("serve")
                 .arg(&config)
                 .env_remove("OTEL_TRACES_EXPORTER")
                 .stdout(Stdio::null())
                 .stderr(Stdio::null())
                 .spawn()
-                .expect("docker-registry is installed (apt-get install docker-registry)");
+                .expect("docker-registry starts");
             for _ in 0..500 {
                 if tokio::net::TcpStream::connect(&host).await.is_ok() {
                     return Self { host, process, _folder: folder };
