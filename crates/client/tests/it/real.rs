@@ -10,8 +10,8 @@ use schleuse_oci::{
 };
 use schleuse_registry::Registry;
 
-use crate::docker_registry::DockerRegistry;
 use crate::fake::{evidence, image};
+use schleuse_testkit::DockerRegistry;
 
 fn tag(name: &str) -> Tag {
     name.parse().unwrap()
@@ -179,8 +179,8 @@ macro_rules! on_both {
         mod $name {
             #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
             async fn docker_registry() {
-                let registry = super::DockerRegistry::start().await;
-                super::$name(&registry.host).await;
+                let registry = super::DockerRegistry::start();
+                super::$name(&registry.address().to_string()).await;
             }
 
             #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -213,8 +213,8 @@ async fn create_once_has_one_winner_where_the_registry_honours_it() {
 #[tokio::test]
 async fn docker_registry_lets_everybody_win() {
     // Why create-once must be proven before it is relied upon (DESIGN §7).
-    let registry = DockerRegistry::start().await;
-    let repository: Repository = format!("{}/acme/journal", registry.host).parse().unwrap();
+    let registry = DockerRegistry::start();
+    let repository: Repository = format!("{}/acme/journal", registry.address()).parse().unwrap();
     subject(&client(), &repository).await;
     for number in 0..2 {
         let created = client().create_tag(&repository.tag(tag("j-1")), &image(&number.to_string())).await.unwrap();

@@ -13,9 +13,10 @@ use schleuse_sign::{
     Error, KeyPair, Limits, PublicKey, Role, SignOptions, Signer as _, Statement, VerifyError, attach_statement,
     attestations, find_signature, sign_image,
 };
+use schleuse_testkit::DockerRegistry;
 use tempfile::TempDir;
 
-use crate::peers::{COSIGN_2, COSIGN_3, DockerRegistry, PASSWORD, cosign, words};
+use crate::peers::{COSIGN_2, COSIGN_3, PASSWORD, cosign, words};
 use crate::world::{NOW, client, image, key, source, store, trust, trusting};
 
 /// A folder with our key pair in it (`our.key`, `our.pub`), a stranger's public key (`other.pub`), and what cosign 3 needs to
@@ -136,14 +137,14 @@ async fn attestation_believed(client: &Client, image: &PinnedRef, pair: &KeyPair
 
 #[tokio::test(flavor = "multi_thread")]
 async fn docker_registry_ours_is_accepted() {
-    let registry = DockerRegistry::start().await;
-    ours_is_accepted(&client(), &registry.host).await;
+    let registry = DockerRegistry::start();
+    ours_is_accepted(&client(), &registry.address().to_string()).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn docker_registry_theirs_is_accepted() {
-    let registry = DockerRegistry::start().await;
-    theirs_is_accepted(&client(), &registry.host).await;
+    let registry = DockerRegistry::start();
+    theirs_is_accepted(&client(), &registry.address().to_string()).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
