@@ -26,14 +26,9 @@ cosign_3.1.1-2_amd64 d8622ebffce1d69197288fc030ff06a4c247af5507107f85c5a878870b6
 peers="${XDG_CACHE_HOME:-$HOME/.cache}/schleuse/peers"
 bin="$peers/bin"
 
-say() { printf 'peers: %s\n' "$*" >&2; }
-die() {
-    printf 'peers: error: %s\n' "$1" >&2
-    shift
-    for hint in "$@"; do printf '  hint: %s\n' "$hint" >&2; done
-    exit 1
-}
-have() { command -v "$1" >/dev/null 2>&1; }
+name=peers
+# shellcheck source=tools/lib.sh
+. "$(dirname "$0")/../lib.sh"
 
 # Whether $1 is there in the version $2: Debian's cosign calls itself "devel", so the version stands in a file beside it.
 installed() { [ -x "$bin/$1" ] && [ "$(cat "$bin/.$1.version" 2>/dev/null)" = "$2" ]; }
@@ -124,34 +119,20 @@ install_cosign() {
 
 system_apt() { "$@"; }
 
-# The system's lists, read once if they do not know the package.
-system_knows() {
-    [ -n "$(apt-cache madison "$1" 2>/dev/null)" ] && return
-    [ "$(id -u)" = 0 ] || return 1
-    say "reading this machine's package lists: apt-get update"
-    apt-get -q update >&2
-    [ -n "$(apt-cache madison "$1" 2>/dev/null)" ]
-}
-
 # Unpacked, not installed: Debian's package would start a service on port 5000.
 install_registry() {
     installed docker-registry "$REGISTRY" && return
     have apt-get || die "docker-registry $REGISTRY is fetched with apt, which this machine lacks" \
         "put the program there yourself: $bin/docker-registry, and its version, $REGISTRY, in $bin/.docker-registry.version"
     apt_of=system_apt
-    system_knows docker-registry && fetch_deb docker-registry "$REGISTRY." ||
+    apt_knows docker-registry && fetch_deb docker-registry "$REGISTRY." ||
         die "this machine's package archive has no docker-registry $REGISTRY" "run \`apt-get update\` as root, then this again"
     keep docker-registry "$REGISTRY" "$work/root/usr/bin/docker-registry"
     "$bin/docker-registry" --version >/dev/null 2>&1 || { rm -f "$bin/docker-registry"; die "docker-registry does not run"; }
 }
 
 install_skopeo() {
-    if ! have skopeo; then
-        [ "$(id -u)" = 0 ] && have apt-get || die "skopeo is missing" "install it: apt-get install skopeo (as root)"
-        system_knows skopeo || die "this machine's package archive has no skopeo"
-        say "installing skopeo: apt-get install --no-install-recommends skopeo"
-        DEBIAN_FRONTEND=noninteractive apt-get -q -y install --no-install-recommends skopeo >&2
-    fi
+    have skopeo || apt_install skopeo
     ln -sf "$(command -v skopeo)" "$bin/skopeo"
 }
 
