@@ -1,0 +1,53 @@
+import pg from "pg";
+
+export type Queryable = pg.Pool | pg.PoolClient;
+
+// A calendar date stays the text it is: as a `Date` it would move with the process's time zone.
+pg.types.setTypeParser(pg.types.builtins.DATE, (text) => text);
+
+/** The longest that a request waits for a connection, and that a statement may run. */
+const CONNECT_MS = 2_000;
+const STATEMENT_MS = 5_000;
+
+export function openPool(databaseUrl: string, connections: number, onError: (error: Error) => void): pg.Pool {
+  const pool = new pg.Pool({
+    connectionString: databaseUrl,
+    max: connections,
+    connectionTimeoutMillis: CONNECT_MS,
+    statement_timeout: STATEMENT_MS,
+    // The server may be gone without a word: the client gives up by itself, a little later.
+    query_timeout: STATEMENT_MS + 1_000,
+    idle_in_transaction_session_timeout: 2 * STATEMENT_MS,
+    keepAlive: true,
+    application_name: "billing",
+  });
+  // An idle connection that breaks is replaced by the pool; without a listener it would end the process.
+  pool.on("error", onError);
+  return pool;
+}
+
+/** Runs `work` in one transaction: all of it or nothing. */
+export async function transaction<T>(pool: pg.Pool, work: (client: pg.PoolClient) => Promise<T>): Promise<T> {
+  const client = await pool.connect();
+  let broken: Error | undefined;
+  try {
+    await client.query("BEGIN");
+    const result = await work(client);
+    await client.query("COMMIT");
+    return result;
+  } catch (error) {
+    await client.query("ROLLBACK").catch((rollback: Error) => {
+      broken = rollback;
+    });
+    throw error;
+  } finally {
+    client.release(broken);
+  }
+}
+
+/** The one row of a query that always has one. */
+export function only<T>(rows: readonly T[]): T {
+  const [row] = rows;
+  if (row === undefined) throw new Error("a query that always has a row had none");
+  return row;
+}

@@ -1,0 +1,59 @@
+// Billing parity: a fixed set of accounts, billed by the running service, compared to the cent with what the reference
+// implementation (parity/reference.py) says. Safe to run again and beside other data: the accounts are all named `parity-…`, each
+// request is idempotent, and invoices are previewed, which computes anew and stores nothing.
+import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
+import { test } from "node:test";
+import { baseUrl, inParallel, insistentClientOf } from "./support/client.mjs";
+
+const read = (name) => readFileSync(new URL(`../parity/${name}`, import.meta.url), "utf8");
+const lines = (name) => read(name).trimEnd().split("\n").map((line) => JSON.parse(line));
+
+const plans = JSON.parse(read("plans.json"));
+const accounts = lines("accounts.jsonl");
+const expected = lines("expected.jsonl");
+const api = insistentClientOf(baseUrl());
+const WIDTH = 8;
+
+test(`${accounts.length} accounts, ${expected.length} invoices`, async (t) => {
+  assert.ok(accounts.length >= 200, "the fixed set has at least 200 accounts");
+  assert.equal(expected.length, accounts.length * 3, "of three months each");
+
+  await t.test("the release under test is the one that was asked for", async () => {
+    const { EXPECTED_VERSION } = process.env;
+    const health = await api("GET", "/api/health");
+    if (EXPECTED_VERSION) assert.equal(health.version, EXPECTED_VERSION);
+  });
+
+  await inParallel(plans, WIDTH, ({ id, ...terms }) => api("PUT", `/api/plans/${id}`, terms));
+  await inParallel(accounts, WIDTH, async ({ customer: { id, ...customer }, subscriptions, usage }) => {
+    await api("PUT", `/api/customers/${id}`, customer);
+    for (const { id: subscription, ...rest } of subscriptions) {
+      await api("PUT", `/api/customers/${id}/subscriptions/${subscription}`, rest);
+    }
+    if (usage.length > 0) await api("POST", "/api/usage", usage.map((record) => ({ ...record, customer: id })));
+  });
+
+  const different = [];
+  await inParallel(expected, WIDTH, async (wanted) => {
+    const draft = await api("GET", `/api/customers/${wanted.customer}/invoices/${wanted.month}/preview`);
+    const got = {
+      customer: draft.customer,
+      month: draft.month,
+      currency: draft.currency,
+      lines: draft.lines.map(({ subscription, kind, amount }) => ({ subscription, kind, amount })),
+      net: draft.net,
+      tax: { treatment: draft.tax.treatment, country: draft.tax.country, rate: draft.tax.rate, amount: draft.tax.amount },
+      total: draft.total,
+      unbilled: draft.unbilled.map(({ metric, quantity, unit }) => ({ metric, quantity, unit })),
+    };
+    try {
+      assert.deepEqual(got, wanted);
+    } catch (error) {
+      different.push(`${wanted.customer} ${wanted.month}: ${error.message}`);
+    }
+  });
+  await t.test("every invoice equals the reference's, to the cent", () => {
+    assert.equal(different.length, 0, `${different.length} of ${expected.length} differ; the first:\n${different.sort()[0]}`);
+  });
+});
