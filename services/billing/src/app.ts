@@ -2,7 +2,7 @@ import { randomUUID } from "node:crypto";
 import type { IncomingMessage } from "node:http";
 import swagger from "@fastify/swagger";
 import type { TypeBoxTypeProvider } from "@fastify/type-provider-typebox";
-import Fastify, { type FastifyInstance, type HTTPMethods, LogController } from "fastify";
+import Fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest, type HTTPMethods, LogController } from "fastify";
 import type { Pool } from "pg";
 import type { Config } from "./config.js";
 import { installCsv } from "./csv.js";
@@ -87,15 +87,12 @@ function watchMethods(app: FastifyInstance): () => void {
     for (const [url, has] of [...known]) {
       const allow = [...new Set(has)].sort().join(", ");
       const method = app.supportedMethods.filter((one) => !has.includes(one)) as HTTPMethods[];
-      app.route({
-        method,
-        url,
-        schema: { hide: true },
-        handler: async (request, reply) => {
-          reply.header("allow", allow);
-          throw new ProblemError("method-not-allowed", `${request.method} is none of ${allow}`);
-        },
-      });
+      // Before the body is read: a method that is not there has none.
+      const refuse = async (request: FastifyRequest, reply: FastifyReply) => {
+        reply.header("allow", allow);
+        throw new ProblemError("method-not-allowed", `${request.method} is none of ${allow}`);
+      };
+      app.route({ method, url, schema: { hide: true }, onRequest: refuse, handler: refuse });
     }
   };
 }

@@ -5,8 +5,8 @@ import { FIRST_MONTH } from "./domain/vat.js";
 
 export const closed = { additionalProperties: false };
 /** Text of people: no control characters. Length is in UTF-16 units. */
-export const text = (most: number, description?: string) =>
-  Type.String({ minLength: 1, maxLength: most, pattern: "^[^\\u0000-\\u001f\\u007f]+$", ...(description && { description }) });
+export const text = (most: number, example: string, description = "") =>
+  Type.String({ minLength: 1, maxLength: most, pattern: "^[^\\u0000-\\u001f\\u007f]+$", examples: [example], description });
 const word = <const T extends readonly string[]>(values: T, description?: string) =>
   Type.Enum([...values] as T[number][], description ? { description } : {});
 
@@ -16,7 +16,7 @@ export const Month = Type.String({
   examples: ["2025-03"],
   description: `A calendar month in the customer's time zone, from ${FIRST_MONTH} on`,
 });
-const LocalDate = Type.String({ format: "date", pattern: "^20[0-9]{2}-[0-9]{2}-[0-9]{2}$", examples: ["2025-03-10"] });
+const LocalDate = Type.String({ format: "date", examples: ["2025-03-10"], description: "From 2000 to 2099" });
 const Currency = Type.Enum([...CURRENCIES], { description: "ISO 4217", examples: ["EUR"] });
 const Price = Type.String({ pattern: "^(0|[1-9][0-9]{0,11})(\\.[0-9]{1,9})?$", examples: ["0.019"] });
 const Fee = Type.String({
@@ -36,10 +36,12 @@ export const pageOf = (id: string) => Type.Object({ items: Type.Array(Type.Ref(i
 
 export const CustomerBody = Type.Object(
   {
-    name: text(200),
+    name: text(200, "Acme GmbH"),
     country: Type.String({ pattern: "^[A-Z]{2}$", description: "ISO 3166-1 alpha-2; Greece is GR", examples: ["DE"] }),
-    vat_id: Type.Optional(text(32, "Makes the customer a business for VAT; begins with the country's code (Greece: EL)")),
-    time_zone: text(64, "IANA name; months and days are this zone's"),
+    vat_id: Type.Optional(
+      text(32, "DE123456789", "Makes the customer a business for VAT; begins with the country's code (Greece: EL)"),
+    ),
+    time_zone: text(64, "Europe/Berlin", "IANA name; months and days are this zone's"),
     currency: Currency,
   },
   closed,
@@ -47,8 +49,8 @@ export const CustomerBody = Type.Object(
 export const Customer = Type.Object({ id: Id, ...CustomerBody.properties }, { $id: "Customer" });
 export type Customer = Static<typeof Customer>;
 
-const priced = { name: text(200), currency: Currency, fee: Fee };
-const metered = { metric: text(64), unit: text(32, "What prices and limits are per, such as GB") };
+const priced = { name: text(200, "Traffic"), currency: Currency, fee: Fee };
+const metered = { metric: text(64, "traffic"), unit: text(32, "GB", "What prices and limits are per") };
 const Tier = Type.Object({ up_to: Type.Optional(Price), unit_price: Price }, closed);
 const Flat = { kind: Type.Literal("flat"), ...priced };
 const PerUnit = { kind: Type.Literal("per_unit"), ...priced, ...metered, unit_price: Price };
@@ -68,20 +70,24 @@ export type Terms = Static<typeof PlanBody>;
 export type Plan = Terms & { id: string };
 
 export const SubscriptionBody = Type.Object(
-  { plan: Id, from: LocalDate, until: Type.Optional({ ...LocalDate, description: "The first date on which it no longer runs" }) },
+  {
+    plan: Id,
+    from: LocalDate,
+    until: Type.Optional({ ...LocalDate, examples: ["2025-09-10"], description: "The first date on which it no longer runs" }),
+  },
   closed,
 );
 export const Subscription = Type.Object({ id: Id, ...SubscriptionBody.properties }, { $id: "Subscription" });
 
 export const UsageInput = Type.Object(
   {
-    key: text(128, "The client's own; the same key of the same customer counts once"),
+    key: text(128, "7f3c", "The client's own; the same key of the same customer counts once"),
     customer: Id,
-    metric: text(64),
-    quantity: text(64, "As people write it: 1234.5 · 1.234,5 · 1 234,5 · 12,50 €. What has two readings is refused"),
-    unit: text(32, "B kB MB GB TB KiB MiB GiB TiB · ms s min h d · count thousand million · a currency's code"),
-    at: text(40, "RFC 3339 with an offset, or a local time and time_zone"),
-    time_zone: Type.Optional(text(64, "IANA name, for a local time")),
+    metric: text(64, "traffic"),
+    quantity: text(64, "1.234,5", "As people write it: 1234.5 · 1.234,5 · 1 234,5 · 12,50 €. What has two readings is refused"),
+    unit: text(32, "GB", "B kB MB GB TB KiB MiB GiB TiB · ms s min h d · count thousand million · a currency's code"),
+    at: text(40, "2025-03-30T01:30:00", "RFC 3339 with an offset, or a local time and time_zone"),
+    time_zone: Type.Optional(text(64, "Europe/Berlin", "IANA name, for a local time")),
     number_format: Type.Optional(word(["point", "comma"], "The decimal sign")),
   },
   closed,

@@ -7,7 +7,11 @@ import { test } from "node:test";
 import { baseUrl, inParallel, insistentClientOf } from "./support/client.mjs";
 
 const read = (name) => readFileSync(new URL(`../parity/${name}`, import.meta.url), "utf8");
-const lines = (name) => read(name).trimEnd().split("\n").map((line) => JSON.parse(line));
+const lines = (name) =>
+  read(name)
+    .trimEnd()
+    .split("\n")
+    .map((line) => JSON.parse(line));
 
 const plans = JSON.parse(read("plans.json"));
 const accounts = lines("accounts.jsonl");
@@ -31,7 +35,12 @@ test(`${accounts.length} accounts, ${expected.length} invoices`, async (t) => {
     for (const { id: subscription, ...rest } of subscriptions) {
       await api("PUT", `/api/customers/${id}/subscriptions/${subscription}`, rest);
     }
-    if (usage.length > 0) await api("POST", "/api/usage", usage.map((record) => ({ ...record, customer: id })));
+    if (usage.length > 0)
+      await api(
+        "POST",
+        "/api/usage",
+        usage.map((record) => ({ ...record, customer: id })),
+      );
   });
 
   const different = [];

@@ -16,16 +16,6 @@ export function timeZoneOf(name: string): string | undefined {
   }
 }
 
-/** Whether `text` is a date of the calendar, not only of its shape. */
-export function isDate(text: string): boolean {
-  try {
-    Temporal.PlainDate.from(text, { overflow: "reject" });
-    return true;
-  } catch {
-    return false;
-  }
-}
-
 /** The dates `[from, until)` as instants of the zone; a day begins at its first moment, which is not midnight everywhere. */
 export function spanOf(from: string, until: string, timeZone: string): Span {
   const start = (date: string) => Temporal.PlainDate.from(date).toZonedDateTime(timeZone).epochMilliseconds;

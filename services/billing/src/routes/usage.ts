@@ -18,7 +18,7 @@ const Post = operation(
 const List = operation(
   "listUsage",
   "A customer's usage in a month, by key",
-  { params: ById, querystring: Type.Object({ month: Month, after: Type.Optional(text(128)) }, closed) },
+  { params: ById, querystring: Type.Object({ month: Month, after: Type.Optional(text(128, "7f3c")) }, closed) },
   { good: { 200: pageOf("Usage") }, bad: [404] },
 );
 

@@ -29,7 +29,10 @@ export function insistentClientOf(base) {
 /** The address that the running service has; the suites that need one do not guess. */
 export function baseUrl() {
   const base = process.env.BASE_URL;
-  if (!base) throw new Error("BASE_URL is not set: the address of a running service, such as http://127.0.0.1:3000; or run `npm run check`, which starts one");
+  if (!base)
+    throw new Error(
+      "BASE_URL is not set: the address of a running service, such as http://127.0.0.1:3000; or run `npm run check`, which starts one",
+    );
   return base;
 }
 

@@ -1,7 +1,7 @@
 // Starts what the tests talk to: a throwaway PostgreSQL, the migrations, the service. Everything is stopped again.
 import { execFile, spawn } from "node:child_process";
 import { once } from "node:events";
-import { mkdtemp, rm } from "node:fs/promises";
+import { mkdtemp } from "node:fs/promises";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -17,7 +17,7 @@ const POSTGRES = join(REPOSITORY, "tools/postgres.sh");
 /** A PostgreSQL of its own, in a temporary folder. `create(name)` makes an empty database and gives its URL. */
 export async function startPostgres() {
   const folder = await mkdtemp(join(tmpdir(), "billing-pg-"));
-  const { stdout } = await run(POSTGRES, ["start", join(folder, "cluster")], { timeout: 60_000 });
+  const { stdout } = await run(POSTGRES, ["start", folder], { timeout: 60_000 });
   const url = stdout.trim();
   return {
     url,
@@ -32,15 +32,17 @@ export async function startPostgres() {
       return made.href;
     },
     async stop() {
-      await run(POSTGRES, ["stop", join(folder, "cluster")], { timeout: 60_000 });
-      await rm(folder, { recursive: true, force: true });
+      await run(POSTGRES, ["stop", folder], { timeout: 60_000 });
     },
   };
 }
 
 /** Applies the migrations of the build in `folder`. */
 export const migrate = (databaseUrl, folder = BILLING) =>
-  run(process.execPath, [join(folder, "dist/migrate.js")], { env: { ...process.env, DATABASE_URL: databaseUrl }, timeout: 60_000 });
+  run(process.execPath, [join(folder, "dist/migrate.js")], {
+    env: { ...process.env, DATABASE_URL: databaseUrl },
+    timeout: 60_000,
+  });
 
 /** A port that nobody has right now. */
 export async function freePort() {
