@@ -23,11 +23,13 @@ test(`${accounts.length} accounts, ${expected.length} invoices`, async (t) => {
   assert.ok(accounts.length >= 200, "the fixed set has at least 200 accounts");
   assert.equal(expected.length, accounts.length * 3, "of three months each");
 
-  await t.test("the release under test is the one that was asked for", async () => {
-    const { EXPECTED_VERSION } = process.env;
-    const health = await api("GET", "/api/health");
-    if (EXPECTED_VERSION) assert.equal(health.version, EXPECTED_VERSION);
-  });
+  // Testing the old release by accident would be worse than not testing: who knows the version says it.
+  const { EXPECTED_VERSION } = process.env;
+  if (EXPECTED_VERSION) {
+    await t.test(`the release under test is ${EXPECTED_VERSION}`, async () => {
+      assert.equal((await api("GET", "/api/health")).version, EXPECTED_VERSION);
+    });
+  }
 
   await inParallel(plans, WIDTH, ({ id, ...terms }) => api("PUT", `/api/plans/${id}`, terms));
   await inParallel(accounts, WIDTH, async ({ customer: { id, ...customer }, subscriptions, usage }) => {
