@@ -45,15 +45,9 @@ export async function buildApp(config: Config, pool: Pool, now: () => number): P
   });
   const refuseOtherMethods = watchMethods(app);
 
+  const description = "Usage-based billing, exact to the cent. Errors are problem details (RFC 9457).";
   await app.register(swagger, {
-    openapi: {
-      openapi: "3.1.0",
-      info: {
-        title: "Billing",
-        version: config.release.version,
-        description: "Usage-based billing, exact to the cent. Errors are problem details (RFC 9457).",
-      },
-    },
+    openapi: { openapi: "3.1.0", info: { title: "Billing", version: config.release.version, description } },
     refResolver: { buildLocalReference: (json, _base, _fragment, at) => String(json.$id ?? `schema-${at}`) },
   });
   for (const schema of Shared) app.addSchema(schema);

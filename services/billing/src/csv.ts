@@ -2,7 +2,10 @@ import { parse } from "csv-parse/sync";
 import type { FastifyInstance, FastifyRequest } from "fastify";
 import { ProblemError } from "./problem.js";
 
-/** Reads `text/csv` bodies in any charset of the Encoding Standard (RFC 4180, with a header; comma, semicolon or tab) into the array of objects that JSON would have been. */
+/**
+ * Reads `text/csv` bodies (RFC 4180, with a header; comma, semicolon or tab), in any charset of the Encoding Standard, into the array
+ * of objects that JSON would have been.
+ */
 export function installCsv(app: FastifyInstance): void {
   app.addContentTypeParser<Buffer>("text/csv", { parseAs: "buffer" }, async (request: FastifyRequest, body: Buffer) =>
     rowsOf(decode(body, request.headers["content-type"])),
