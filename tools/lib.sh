@@ -1,6 +1,7 @@
 # shellcheck shell=sh
 # Sourced by the scripts of tools/: how they speak, and how they install from apt. The script sets `name` first.
 
+# shellcheck disable=SC2154
 say() { printf '%s: %s\n' "$name" "$*" >&2; }
 
 # die WHAT [HINT...]

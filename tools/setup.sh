@@ -1,6 +1,6 @@
 #!/bin/sh
 # Installs what `make test` needs on a fresh Debian or Ubuntu: git and a C compiler (the crate `ring` has C in it), and the
-# programs that the interoperability tests run against (tools/peers/install.sh). Says what it will do before it does it; does
+# programs that the interoperability tests run against (tools/peers). Says what it will do before it does it; does
 # nothing where all is there. Rust itself is not installed, only asked for.
 set -eu
 cd "$(dirname "$0")/.."
@@ -21,3 +21,5 @@ have cc || missing="$missing build-essential"
 have cargo || die "cargo is not here" "install Rust: https://rustup.rs" "then open a new shell, so that cargo is found"
 
 tools/peers/install.sh >&2
+tools/peers/service.sh >&2
+tools/peers/engines.sh >&2

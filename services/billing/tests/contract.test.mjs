@@ -47,7 +47,7 @@ async function runSchemathesis(document, options) {
       {
         cwd: folder,
         stdio: ["ignore", "pipe", "pipe"],
-        timeout: 240_000,
+        timeout: 1_800_000,
       },
     );
     let output = "";
@@ -96,6 +96,8 @@ describe("contract", () => {
     test(`nothing that a client of ${name} relies on is gone`, () => {
       assert.deepEqual(losses(documentOf(name), served), []);
     });
+    // This version's own document is what the last test is about.
+    if (name === `${served.info.version}.json`) continue;
     test(`answers are as ${name} describes them`, async () => {
       // Only what a client reads: a newer service may take more than the old document allows.
       const checks = "not_a_server_error,status_code_conformance,content_type_conformance,response_schema_conformance";
@@ -110,7 +112,12 @@ describe("contract", () => {
 
   test("schemathesis finds nothing that the document does not say", async () => {
     // Left out, since JSON Schema cannot say it: that a unit, a time zone or a pair of dates makes sense. 422 is for that.
-    const options = ["--checks=all", "--exclude-checks=positive_data_acceptance", "--max-examples=25", "--warnings=off"];
+    const options = [
+      "--checks=all",
+      "--exclude-checks=positive_data_acceptance",
+      `--max-examples=${process.env.CONTRACT_EXAMPLES ?? 10}`,
+      "--warnings=off",
+    ];
     const { code, output } = await runSchemathesis(`${base}/api/openapi.json`, options);
     assert.equal(code, 0, output);
   });

@@ -1,0 +1,173 @@
+// What the test of the image stands on: programs with a deadline, a temporary folder, and everything undone at the end.
+
+import { spawn } from "node:child_process";
+import { existsSync } from "node:fs";
+import { chmod, mkdtemp, readdir, writeFile } from "node:fs/promises";
+import { createServer } from "node:net";
+import { homedir, tmpdir } from "node:os";
+import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
+import { fileURLToPath } from "node:url";
+
+/** The repository. */
+export const ROOT = fileURLToPath(new URL("../../../..", import.meta.url));
+
+/** A program that tools/peers/*.sh have installed. */
+export const peer = (name) => join(process.env.XDG_CACHE_HOME || join(homedir(), ".cache"), "schleuse/peers/bin", name);
+
+/** How much of what a program said stands in an error. */
+const TAIL = 2_000;
+
+const alive = new Set();
+
+/** Starts a program as the head of a process group; it dies with this process, even if that is killed. */
+function start(program, args, options) {
+  const child = spawn("setpriv", ["--pdeathsig", "KILL", "--", program, ...args], { detached: true, ...options });
+  alive.add(child);
+  child.once("close", () => alive.delete(child));
+  return child;
+}
+
+function kill(child) {
+  try {
+    process.kill(-child.pid, "SIGKILL");
+  } catch {
+    // It has ended by itself.
+  }
+}
+
+/** Runs a program to its end, at most `seconds`, and returns what it wrote to stdout. */
+export function run(program, args, { seconds = 120, input = "", ...options } = {}) {
+  return new Promise((resolve, reject) => {
+    const child = start(program, args, options);
+    const output = { stdout: "", stderr: "" };
+    for (const name of Object.keys(output)) child[name].setEncoding("utf8").on("data", (text) => (output[name] += text));
+    child.stdin.on("error", () => {}).end(input);
+    let late = "";
+    const timer = setTimeout(() => {
+      late = `not done after ${seconds} s: `;
+      kill(child);
+    }, seconds * 1_000);
+    child.once("error", reject);
+    child.once("close", (code, signal) => {
+      clearTimeout(timer);
+      if (code === 0) return resolve(output.stdout.trim());
+      const said = (output.stdout + output.stderr).slice(-TAIL);
+      reject(new Error(`${late}${program} ${args.join(" ")}: ${signal ?? `exit ${code}`}\n${said}`));
+    });
+  });
+}
+
+/** Asks until there is an answer, at most `seconds`; what goes wrong meanwhile is shown when time is up. */
+export async function until(what, seconds, ask) {
+  const end = Date.now() + seconds * 1_000;
+  for (let last = "no answer"; ; await sleep(100)) {
+    try {
+      const answer = await ask();
+      if (answer) return answer;
+    } catch (error) {
+      last = error.message;
+    }
+    if (Date.now() > end) throw new Error(`${what}: not within ${seconds} s: ${last}`);
+  }
+}
+
+const undoing = [];
+
+/** What is done at the end, the latest first, whatever happens before. */
+export function atTheEnd(what) {
+  undoing.push(what);
+}
+
+async function undoAll() {
+  const errors = [];
+  for (let what = undoing.pop(); what; what = undoing.pop()) {
+    try {
+      await what();
+    } catch (error) {
+      errors.push(error);
+    }
+  }
+  if (errors.length > 0) throw new AggregateError(errors, errors.map((error) => error.message).join("\n"));
+}
+
+let undone;
+
+/** Undoes everything, once; what cannot be undone does not keep the rest from it, and is told afterwards. */
+export function undo() {
+  undone ??= undoAll();
+  return undone;
+}
+
+for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"]) {
+  process.once(signal, () => {
+    for (const child of alive) kill(child);
+    undo().finally(() => process.exit(130));
+  });
+}
+
+const ENGINE = join(ROOT, "tools/engine.sh");
+
+/** `tools/engine.sh VERB DIR`, as root. */
+export function engine(verb, folder) {
+  const asRoot = process.getuid() === 0 ? [] : ["sudo", "-n", "--preserve-env=HOME,XDG_CACHE_HOME"];
+  const [program, ...args] = [...asRoot, ENGINE, verb, folder];
+  return run(program, args);
+}
+
+/** `tools/postgres.sh ARGUMENTS`. */
+export const postgres = (...args) => run(join(ROOT, "tools/postgres.sh"), args);
+
+const PREFIX = "billing-image-";
+
+/** Everything of a run lies in one folder. */
+async function remove(folder) {
+  await engine("stop", join(folder, "engine"));
+  await postgres("stop", join(folder, "postgres"));
+  // Rootless, buildah's files are those of other users of the user's own namespace.
+  const asTheirs = process.getuid() === 0 ? [] : [peer("buildah"), "unshare"];
+  const [program, ...args] = [...asTheirs, "rm", "-rf", folder];
+  await run(program, args);
+}
+
+/** A folder that every user may pass through, removed at the end with what runs in it. */
+export async function temporaryFolder() {
+  // A run that is killed (`node --test` kills its tests on Ctrl-C) cannot clean up; the next one does.
+  for (const name of await readdir(tmpdir())) {
+    const pid = name.startsWith(PREFIX) && name.slice(PREFIX.length).split("-")[0];
+    if (pid && !existsSync(`/proc/${pid}`)) await remove(join(tmpdir(), name));
+  }
+  const folder = await mkdtemp(join(tmpdir(), `${PREFIX}${process.pid}-`));
+  atTheEnd(() => remove(folder));
+  await chmod(folder, 0o755);
+  return folder;
+}
+
+/** A port that is free now, below those that the kernel gives to whoever connects (ip(7)). */
+export async function freePort() {
+  for (;;) {
+    const port = 10_000 + Math.floor(Math.random() * 10_000);
+    const server = createServer();
+    const free = await new Promise((resolve) => {
+      server.once("error", () => resolve(false));
+      server.listen(port, "127.0.0.1", () => resolve(true));
+    });
+    await new Promise((resolve) => server.close(resolve));
+    if (free) return port;
+  }
+}
+
+/** Starts docker-registry and returns its address. */
+export async function startRegistry(folder) {
+  const address = `127.0.0.1:${await freePort()}`;
+  const config = join(folder, "registry.yml");
+  const storage = `storage:\n  filesystem:\n    rootdirectory: ${join(folder, "registry")}\n`;
+  await writeFile(
+    config,
+    `version: 0.1\nlog:\n  level: error\n  accesslog:\n    disabled: true\n${storage}http:\n  addr: ${address}\n`,
+  );
+  const registry = start(peer("docker-registry"), ["serve", config], { stdio: "ignore" });
+  atTheEnd(() => kill(registry));
+  await until("docker-registry (tools/peers/install.sh)", 10, async () => (await fetch(`http://${address}/v2/`)).ok);
+  return address;
+}
