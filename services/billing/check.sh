@@ -66,3 +66,5 @@ step "releases good and bad"
 node --test tests/releases/*.test.mjs
 step "the image, by three builders"
 node --test tests/images/*.test.mjs
+step "from a build to production and back, with schleuse"
+node --test tests/ship/*.test.mjs

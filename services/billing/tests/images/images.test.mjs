@@ -12,7 +12,20 @@ import { cp, mkdir, readFile, rm, symlink, writeFile } from "node:fs/promises";
 import { delimiter, dirname, join } from "node:path";
 import { test } from "node:test";
 import { differences, readImage, SCRATCH } from "./layers.mjs";
-import { atTheEnd, engine, freePort, peer, postgres, ROOT, run, startRegistry, temporaryFolder, undo, until } from "./tools.mjs";
+import {
+  atTheEnd,
+  engine,
+  freePort,
+  peer,
+  postgres,
+  ROOT,
+  run,
+  schleuse,
+  startRegistry,
+  temporaryFolder,
+  undo,
+  until,
+} from "./tools.mjs";
 
 const SERVICE = join(ROOT, "services/billing");
 const VERSION = "1.2.3";
@@ -33,13 +46,6 @@ const EXCEPTIONS = {
 
 // npm has to start the Node that it came with.
 process.env.PATH = [dirname(peer("node")), process.env.PATH].join(delimiter);
-
-/** The program under test. */
-async function schleuse() {
-  if (process.env.SCHLEUSE) return process.env.SCHLEUSE;
-  await run("cargo", ["build", "--locked", "--quiet", "--bin", "schleuse"], { cwd: ROOT, seconds: 1_200 });
-  return join(process.env.CARGO_TARGET_DIR || join(ROOT, "target"), "debug/schleuse");
-}
 
 /** This machine's npm configuration and authorities, as flags of both builders. */
 async function secrets(folder) {

@@ -157,7 +157,14 @@ export async function freePort() {
   }
 }
 
-/** Starts docker-registry and returns its address. */
+/** Starts a server that runs until the end, and waits until it answers at `url`. */
+export async function startServer(program, args, url) {
+  const server = start(program, args, { stdio: "ignore" });
+  atTheEnd(() => kill(server));
+  await until(`${program} ${args[0]}`, 10, async () => (await fetch(url)).ok);
+}
+
+/** Starts docker-registry (tools/peers/install.sh) and returns its address. */
 export async function startRegistry(folder) {
   const address = `127.0.0.1:${await freePort()}`;
   const config = join(folder, "registry.yml");
@@ -166,8 +173,13 @@ export async function startRegistry(folder) {
     config,
     `version: 0.1\nlog:\n  level: error\n  accesslog:\n    disabled: true\n${storage}http:\n  addr: ${address}\n`,
   );
-  const registry = start(peer("docker-registry"), ["serve", config], { stdio: "ignore" });
-  atTheEnd(() => kill(registry));
-  await until("docker-registry (tools/peers/install.sh)", 10, async () => (await fetch(`http://${address}/v2/`)).ok);
+  await startServer(peer("docker-registry"), ["serve", config], `http://${address}/v2/`);
   return address;
+}
+
+/** The program that all this is for, as it is built now. */
+export async function schleuse() {
+  if (process.env.SCHLEUSE) return process.env.SCHLEUSE;
+  await run("cargo", ["build", "--locked", "--quiet", "--bin", "schleuse"], { cwd: ROOT, seconds: 1_200 });
+  return join(process.env.CARGO_TARGET_DIR || join(ROOT, "target"), "debug/schleuse");
 }
