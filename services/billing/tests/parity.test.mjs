@@ -14,14 +14,20 @@ const lines = (name) =>
     .map((line) => JSON.parse(line));
 
 const plans = JSON.parse(read("plans.json"));
-const accounts = lines("accounts.jsonl");
-const expected = lines("expected.jsonl");
+const all = lines("accounts.jsonl");
+const allExpected = lines("expected.jsonl");
+// A quick look takes each nth account, and says so; a gate takes them all.
+const every = Number(process.env.PARITY_EVERY || 1);
+const accounts = all.filter((_, at) => at % every === 0);
+const chosen = new Set(accounts.map(({ customer }) => customer.id));
+const expected = allExpected.filter(({ customer }) => chosen.has(customer));
 const api = insistentClientOf(baseUrl());
 const WIDTH = 8;
 
-test(`${accounts.length} accounts, ${expected.length} invoices`, async (t) => {
-  assert.ok(accounts.length >= 200, "the fixed set has at least 200 accounts");
+test(`${accounts.length} of ${all.length} accounts, ${expected.length} invoices`, async (t) => {
+  assert.ok(all.length >= 200, "the fixed set has at least 200 accounts");
   assert.equal(expected.length, accounts.length * 3, "of three months each");
+  assert.ok(accounts.length > 0, "PARITY_EVERY leaves none");
 
   // Testing the old release by accident would be worse than not testing: who knows the version says it.
   const { EXPECTED_VERSION } = process.env;
@@ -31,7 +37,10 @@ test(`${accounts.length} accounts, ${expected.length} invoices`, async (t) => {
     });
   }
 
-  await inParallel(plans, WIDTH, ({ id, ...terms }) => api("PUT", `/api/plans/${id}`, terms));
+  const used = new Set(accounts.flatMap(({ subscriptions }) => subscriptions.map(({ plan }) => plan)));
+  const metrics = new Set(accounts.flatMap(({ usage }) => usage.map(({ metric }) => metric.normalize("NFC").trim())));
+  const needed = plans.filter(({ id, metric }) => used.has(id) || metrics.has(metric));
+  await inParallel(needed, WIDTH, ({ id, ...terms }) => api("PUT", `/api/plans/${id}`, terms));
   await inParallel(accounts, WIDTH, async ({ customer: { id, ...customer }, subscriptions, usage }) => {
     await api("PUT", `/api/customers/${id}`, customer);
     for (const { id: subscription, ...rest } of subscriptions) {
