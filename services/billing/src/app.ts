@@ -6,14 +6,15 @@ import Fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest, 
 import type { Pool } from "pg";
 import type { Config } from "./config.js";
 import { installCsv } from "./csv.js";
-import { installProblems, ProblemError } from "./problem.js";
+import { installProblems, ProblemError, refuseBytes, sendProblem } from "./problem.js";
 import { customerRoutes } from "./routes/customers.js";
 import { invoiceRoutes } from "./routes/invoices.js";
-import { operationRoutes } from "./routes/operations.js";
+import { installMetrics, operationRoutes } from "./routes/operations.js";
 import { planRoutes } from "./routes/plans.js";
 import { subscriptionRoutes } from "./routes/subscriptions.js";
 import { usageRoutes } from "./routes/usage.js";
 import { Shared } from "./schemas.js";
+import { openPool } from "./store/pool.js";
 
 const BODY_LIMIT = 1 << 20;
 const REQUEST_MS = 30_000;
@@ -27,6 +28,8 @@ export async function buildApp(config: Config, pool: Pool, now: () => number): P
     genReqId: requestId,
     bodyLimit: BODY_LIMIT,
     requestTimeout: REQUEST_MS,
+    frameworkErrors: (error, _request, reply) => sendProblem(reply, "invalid-request", error.message),
+    clientErrorHandler: refuseBytes,
     // A request is as its schema says, or refused: nothing is turned into another type, filled in or dropped on the way.
     ajv: { customOptions: { coerceTypes: false, removeAdditional: false, useDefaults: false, allErrors: false } },
   }).withTypeProvider<TypeBoxTypeProvider>();
@@ -51,7 +54,10 @@ export async function buildApp(config: Config, pool: Pool, now: () => number): P
     refResolver: { buildLocalReference: (json, _base, _fragment, at) => String(json.$id ?? `schema-${at}`) },
   });
   for (const schema of Shared) app.addSchema(schema);
-  await app.register(operationRoutes(pool, config.release));
+  const probe = openPool(config.databaseUrl, 1, () => undefined);
+  app.addHook("onClose", () => probe.end());
+  installMetrics(app, pool, config.release);
+  await app.register(operationRoutes(probe, config.release));
   await app.register(customerRoutes(pool));
   await app.register(planRoutes(pool));
   await app.register(subscriptionRoutes(pool));

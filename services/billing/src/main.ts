@@ -1,3 +1,4 @@
+import type { Socket } from "node:net";
 import type { FastifyInstance } from "fastify";
 import { buildApp } from "./app.js";
 import { ConfigError, readConfig } from "./config.js";
@@ -16,6 +17,21 @@ async function main(): Promise<void> {
   app = running;
 
   let stopping = false;
+  // Connections without a request: Node ends those that have had one, and waits for a first request on the others.
+  const unused = new Set<Socket>();
+  const unuse = (socket: Socket) => {
+    if (socket.destroyed) return;
+    if (stopping) socket.destroy();
+    else unused.add(socket);
+  };
+  running.server.on("connection", (socket: Socket) => {
+    socket.once("close", () => unused.delete(socket));
+    unuse(socket);
+  });
+  running.server.prependListener("request", ({ socket }, response) => {
+    unused.delete(socket);
+    response.once("close", () => unuse(socket));
+  });
   const stop = (signal: NodeJS.Signals) => {
     if (stopping) process.exit(1);
     stopping = true;
@@ -24,6 +40,7 @@ async function main(): Promise<void> {
       running.log.error("stopping: requests did not finish in time");
       process.exit(1);
     }, DRAIN_MS).unref();
+    for (const socket of unused) socket.destroy();
     const end = running.close().then(() => pool.end());
     end.then(
       () => process.exit(0),

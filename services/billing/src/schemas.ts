@@ -10,6 +10,10 @@ export const text = (most: number, example: string, description = "") =>
 const word = <const T extends readonly string[]>(values: T, description?: string) =>
   Type.Enum([...values] as T[number][], description ? { description } : {});
 
+/** Characters of a name: as it comes, and in NFC, which may have more. */
+export const KEY = 128;
+export const METRIC = 64;
+
 export const Id = Type.String({ pattern: "^[a-z0-9][a-z0-9-]{0,62}$", examples: ["acme"], description: "Chosen by the client" });
 export const Month = Type.String({
   pattern: "^20(2[4-9]|[3-9][0-9])-(0[1-9]|1[0-2])$",
@@ -50,7 +54,7 @@ export const Customer = Type.Object({ id: Id, ...CustomerBody.properties }, { $i
 export type Customer = Static<typeof Customer>;
 
 const priced = { name: text(200, "Traffic"), currency: Currency, fee: Fee };
-const metered = { metric: text(64, "traffic"), unit: text(32, "GB", "What prices and limits are per") };
+const metered = { metric: text(METRIC, "traffic"), unit: text(32, "GB", "What prices and limits are per") };
 const Tier = Type.Object({ up_to: Type.Optional(Price), unit_price: Price }, closed);
 const Flat = { kind: Type.Literal("flat"), ...priced };
 const PerUnit = { kind: Type.Literal("per_unit"), ...priced, ...metered, unit_price: Price };
@@ -81,9 +85,9 @@ export const Subscription = Type.Object({ id: Id, ...SubscriptionBody.properties
 
 export const UsageInput = Type.Object(
   {
-    key: text(128, "7f3c", "The client's own; the same key of the same customer counts once"),
+    key: text(KEY, "7f3c", "The client's own; the same key of the same customer counts once"),
     customer: Id,
-    metric: text(64, "traffic"),
+    metric: text(METRIC, "traffic"),
     quantity: text(64, "1.234,5", "As people write it: 1234.5 · 1.234,5 · 1 234,5 · 12,50 €. What has two readings is refused"),
     unit: text(32, "GB", "B kB MB GB TB KiB MiB GiB TiB · ms s min h d · count thousand million · a currency's code"),
     at: text(40, "2025-03-30T01:30:00", "RFC 3339 with an offset, or a local time and time_zone"),

@@ -9,8 +9,9 @@ const SHAPE = /^(?<before>[^\d\s.,'’+-]*)\s*(?<number>\d[\d\s.,'’]*?)\s*(?<a
 
 /** A number as people write it. What may mean two numbers is refused: money is not guessed. */
 export function quantityOf(text: string, format: NumberFormat | undefined): Quantity {
-  // NFKC makes full-width digits ASCII ones, and the no-break spaces that group digits plain spaces.
-  const parts = SHAPE.exec(text.normalize("NFKC").trim())?.groups;
+  // Full-width signs are ASCII ones. Not by NFKC: that makes `10²` the number 102.
+  const narrow = text.replace(/[\uff01-\uff5e]/g, (sign) => String.fromCharCode(sign.charCodeAt(0) - 0xfee0));
+  const parts = SHAPE.exec(narrow.trim())?.groups;
   if (parts === undefined) return { refused: "is not a number that is zero or more" };
   const { before = "", number = "", after = "" } = parts;
   if (before !== "" && after !== "") return { refused: "has something on both sides of the number" };

@@ -1,4 +1,4 @@
-import type { Usage, UsageInput } from "../schemas.js";
+import { KEY, METRIC, type Usage, type UsageInput } from "../schemas.js";
 import { instantOf } from "./calendar.js";
 import { decimalsOf, plain, wholeDigitsOf } from "./decimal.js";
 import { quantityOf } from "./quantity.js";
@@ -20,12 +20,13 @@ export function normalise(input: UsageInput): Usage | Refusal[] {
   const refuse = (field: keyof UsageInput, detail: string): undefined => {
     refusals.push({ field, detail });
   };
-  const text = (field: "key" | "customer" | "metric") => {
+  const text = (field: "key" | "customer" | "metric", most = KEY) => {
     const canonical = input[field].normalize("NFC").trim();
     if (canonical === "" || !canonical.isWellFormed()) refuse(field, "is empty or not well-formed Unicode");
+    if ([...canonical].length > most) refuse(field, `has more than ${most} characters in NFC`);
     return canonical;
   };
-  const [key, customer, metric] = [text("key"), text("customer"), text("metric")];
+  const [key, customer, metric] = [text("key"), text("customer"), text("metric", METRIC)];
   const unit = unitOf(input.unit) ?? refuse("unit", `\`${shown(input.unit)}\` is not one known unit (RULES.md lists them)`);
   const read = quantityOf(input.quantity, input.number_format);
   if ("refused" in read) refuse("quantity", `\`${shown(input.quantity)}\` ${read.refused}`);

@@ -31,11 +31,10 @@ export const customerRoutes =
       }
       const customer = { ...body, id, time_zone, name: body.name.toWellFormed(), ...(vat_id !== undefined && { vat_id }) };
       const created = await transaction(pool, async (client) => {
-        const before = await lockCustomer(client, id);
-        if (before && (before.currency !== body.currency || before.time_zone !== time_zone)) {
-          throw new ProblemError("conflict", "currency and time_zone of a customer do not change");
-        }
-        return saveCustomer(client, customer);
+        await lockCustomer(client, id);
+        const isNew = await saveCustomer(client, customer);
+        if (isNew === undefined) throw new ProblemError("conflict", "currency and time_zone of a customer do not change");
+        return isNew;
       });
       return reply.code(created ? 201 : 200).send(customer);
     });

@@ -1,10 +1,11 @@
 import { setTimeout } from "node:timers/promises";
 import type { FastifyPluginAsyncTypebox } from "@fastify/type-provider-typebox";
+import type { FastifyInstance } from "fastify";
 import type { Pool } from "pg";
 import { collectDefaultMetrics, Gauge, Histogram, Registry } from "prom-client";
 import { Type } from "typebox";
 import type { Release } from "../config.js";
-import { findSchema, SCHEMA, schemaFault } from "../store/schema.js";
+import { findSchema, SCHEMA, type SchemaVersion, schemaFault } from "../store/schema.js";
 
 const one = Type.Ref("Health");
 const schema = {
@@ -16,14 +17,23 @@ const schema = {
 /** Shorter than the two seconds that probes wait: a health check that hangs says less than one that answers. */
 const ANSWER_MS = 1_500;
 
+/** `probe` is a connection that nothing else uses: a service that is busy is not one whose database does not answer. */
 export const operationRoutes =
-  (pool: Pool, release: Release): FastifyPluginAsyncTypebox =>
+  (probe: Pool, release: Release): FastifyPluginAsyncTypebox =>
   async (app) => {
+    // However many ask: one question at a time.
+    let asking: Promise<SchemaVersion | undefined> | undefined;
+    const ask = () => {
+      asking ??= findSchema(probe).finally(() => {
+        asking = undefined;
+      });
+      return asking;
+    };
     app.get("/api/health", { schema }, async (request, reply) => {
       let found: number | null = null;
       let error: string | undefined;
       try {
-        const schema = await Promise.race([findSchema(pool), late()]);
+        const schema = await Promise.race([ask(), late()]);
         found = schema?.version ?? null;
         error = schemaFault(schema);
       } catch (cause) {
@@ -39,16 +49,21 @@ export const operationRoutes =
       });
     });
 
-    const metrics = metricsOf(pool, release);
-    // By route, not by address: an address is as long a list as there are customers.
-    app.addHook("onResponse", async (request, reply) => {
-      const route = request.routeOptions.url ?? "none";
-      metrics.seconds.observe({ method: request.method, route, status: reply.statusCode }, reply.elapsedTime / 1000);
-    });
-    const hidden = { schema: { hide: true } };
-    app.get("/metrics", hidden, async (_, reply) => reply.type(metrics.all.contentType).send(await metrics.all.metrics()));
     app.get("/api/openapi.json", hidden, async () => app.swagger());
   };
+
+const hidden = { schema: { hide: true } };
+
+/** Not a plugin: a plugin's hooks see its own routes only. Call before the routes are added. */
+export function installMetrics(app: FastifyInstance, pool: Pool, release: Release): void {
+  const metrics = metricsOf(pool, release);
+  // By route, not by address: an address is as long a list as there are customers.
+  app.addHook("onResponse", async (request, reply) => {
+    const route = request.routeOptions.url ?? "none";
+    metrics.seconds.observe({ method: request.method, route, status: reply.statusCode }, reply.elapsedTime / 1000);
+  });
+  app.get("/metrics", hidden, async (_, reply) => reply.type(metrics.all.contentType).send(await metrics.all.metrics()));
+}
 
 async function late(): Promise<never> {
   await setTimeout(ANSWER_MS, undefined, { ref: false });

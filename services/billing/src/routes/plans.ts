@@ -4,7 +4,7 @@ import type { Pool } from "pg";
 import { Type } from "typebox";
 import { faultsOf, metricOf, requireUnit } from "../domain/plan.js";
 import { notFound, ProblemError } from "../problem.js";
-import { ById, operation, Page, PlanBody, pageOf, type Terms } from "../schemas.js";
+import { ById, METRIC, operation, Page, PlanBody, pageOf, type Terms } from "../schemas.js";
 import { addPlan, claimMetric, findPlan, listPlans } from "../store/accounts.js";
 import { transaction } from "../store/pool.js";
 
@@ -52,5 +52,6 @@ function canonical(terms: Terms): Terms {
   if (metric === undefined) return { ...terms, name };
   if (metric === "" || !metric.isWellFormed())
     throw new ProblemError("unprocessable", "metric is empty or not well-formed Unicode");
+  if ([...metric].length > METRIC) throw new ProblemError("unprocessable", `metric has more than ${METRIC} characters in NFC`);
   return { ...terms, name, metric } as Terms;
 }

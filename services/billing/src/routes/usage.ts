@@ -4,7 +4,7 @@ import { Type } from "typebox";
 import { monthSpan } from "../domain/invoice.js";
 import { normalise } from "../domain/usage.js";
 import { type FieldError, notFound, type ProblemCode, ProblemError } from "../problem.js";
-import { ById, closed, Month, operation, pageOf, text, type Usage, UsageInput } from "../schemas.js";
+import { ById, closed, KEY, Month, operation, pageOf, text, type Usage, UsageInput } from "../schemas.js";
 import { findCustomer, metricUnits } from "../store/accounts.js";
 import { transaction } from "../store/pool.js";
 import { type Conflict, ingest, listUsage } from "../store/usage.js";
@@ -18,7 +18,7 @@ const Post = operation(
 const List = operation(
   "listUsage",
   "A customer's usage in a month, by key",
-  { params: ById, querystring: Type.Object({ month: Month, after: Type.Optional(text(128, "7f3c")) }, closed) },
+  { params: ById, querystring: Type.Object({ month: Month, after: Type.Optional(text(KEY, "7f3c")) }, closed) },
   { good: { 200: pageOf("Usage") }, bad: [404] },
 );
 

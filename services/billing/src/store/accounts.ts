@@ -27,15 +27,19 @@ export const lockCustomer = async (client: pg.PoolClient, id: string) =>
 export const listCustomers = (database: Queryable, after: string) =>
   customers(database, "WHERE id > $1 ORDER BY id LIMIT $2", [after, PAGE]);
 
-/** Whether the row was new. Only the named columns are written: a newer release's stay as they are. */
-export async function saveCustomer(client: pg.PoolClient, it: Customer): Promise<boolean> {
+/**
+ * Whether the row was new; nothing where there is one with another currency or time zone. Only the named columns are written: a newer
+ * release's stay as they are.
+ */
+export async function saveCustomer(client: pg.PoolClient, it: Customer): Promise<boolean | undefined> {
   const { rows } = await client.query<{ created: boolean }>(
     `INSERT INTO customers (id, name, country, vat_id, time_zone, currency) VALUES ($1, $2, $3, $4, $5, $6)
      ON CONFLICT (id) DO UPDATE SET name = excluded.name, country = excluded.country, vat_id = excluded.vat_id
+       WHERE customers.currency = excluded.currency AND customers.time_zone = excluded.time_zone
      RETURNING xmax = 0 AS created`,
     [it.id, it.name, it.country, it.vat_id, it.time_zone, it.currency],
   );
-  return only(rows).created;
+  return rows[0]?.created;
 }
 
 async function plans(database: Queryable, rest: string, values: unknown[]): Promise<Plan[]> {

@@ -23,6 +23,8 @@ export function openPool(databaseUrl: string, connections: number, onError: (err
   });
   // An idle connection that breaks is replaced by the pool; without a listener it would end the process.
   pool.on("error", onError);
+  // One that breaks while a request has it says so twice: to the query that runs, and by this event, which nobody else hears.
+  pool.on("connect", (client) => client.on("error", () => undefined));
   return pool;
 }
 
@@ -36,9 +38,12 @@ export async function transaction<T>(pool: pg.Pool, work: (client: pg.PoolClient
     await client.query("COMMIT");
     return result;
   } catch (error) {
-    await client.query("ROLLBACK").catch((rollback: Error) => {
-      broken = rollback;
-    });
+    // Who did not answer the last question does not answer the next: to ask would be to wait as long again.
+    if (error instanceof Error && error.message === "Query read timeout") broken = error;
+    else
+      await client.query("ROLLBACK").catch((rollback: Error) => {
+        broken = rollback;
+      });
     throw error;
   } finally {
     client.release(broken);

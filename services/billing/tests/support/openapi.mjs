@@ -1,9 +1,14 @@
 // What a client that was written for one OpenAPI document loses with another. Requests may become wider and answers narrower,
 // never the reverse: what the old client sends must still be taken, what it reads must still be there.
+import { isDeepStrictEqual } from "node:util";
 
 const METHODS = ["get", "put", "post", "delete", "patch", "head", "options"];
-/** Keywords that bound a value. A request's may not change; which way is wider is not guessed. */
-const BOUNDS = ["pattern", "format", "minLength", "maxLength", "minimum", "maximum", "minItems", "maxItems", "const"];
+/** Keywords of a schema that are compared by what they mean. */
+const UNDERSTOOD = "type enum anyOf oneOf items properties required additionalProperties $ref".split(" ");
+/** Keywords that bound nothing. */
+const WORDS = "$id title description examples default deprecated readOnly writeOnly".split(" ");
+/** Whether what bounds a request's value may have changed: which way is wider is not guessed. */
+const isBound = (keyword) => !UNDERSTOOD.includes(keyword) && !WORDS.includes(keyword);
 
 /** Every loss, as `where: what`. */
 export function losses(before, after) {
@@ -31,7 +36,10 @@ function comparer(before, after, report) {
     return it;
   };
 
+  const keys = (document, it) => it.security ?? document.security ?? [];
+
   function operation(where, old, now) {
+    if (!isDeepStrictEqual(keys(before, old), keys(after, now))) report(where, "asks for other credentials");
     const name = (parameter) => `${parameter.in} parameter ${parameter.name}`;
     const parameters = new Map((now.parameters ?? []).map((raw) => resolve(after, raw)).map((one) => [name(one), one]));
     for (const raw of old.parameters ?? []) {
@@ -72,13 +80,16 @@ function comparer(before, after, report) {
       const missing = narrow === undefined ? "any value" : wide && narrow.filter((value) => !wide.includes(value)).join(", ");
       if (missing) report(where, `${side === "request" ? "does not take" : "may now be"} ${missing}`);
     }
-    for (const bound of BOUNDS) {
-      if (side === "request" && is[bound] !== undefined && is[bound] !== was[bound])
-        report(where, `${bound} changed to ${is[bound]}`);
+    for (const bound of Object.keys(is).filter(isBound)) {
+      if (side === "request" && !isDeepStrictEqual(is[bound], was[bound]))
+        report(where, `${bound} changed to ${JSON.stringify(is[bound])}`);
     }
+    if (side === "response" && was.const !== undefined && is.const !== was.const)
+      report(where, `may now be other than ${was.const}`);
     const branches = (it) => it.anyOf ?? it.oneOf ?? [];
     const pairs = Math.min(branches(was).length, branches(is).length);
     if (branches(was).length > pairs && side === "request") report(where, "takes fewer alternatives");
+    if (branches(was).length === 0 && branches(is).length > 0 && side === "request") report(where, "is one of alternatives now");
     if (branches(is).length > pairs && side === "response") report(where, "has more alternatives");
     for (let at = 0; at < pairs; at += 1)
       schema(`${where} alternative ${at + 1}`, branches(was)[at], branches(is)[at], side, depth + 1);
