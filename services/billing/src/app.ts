@@ -3,24 +3,24 @@ import type { IncomingMessage } from "node:http";
 import swagger from "@fastify/swagger";
 import type { TypeBoxTypeProvider } from "@fastify/type-provider-typebox";
 import Fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest, type HTTPMethods, LogController } from "fastify";
-import type { Pool } from "pg";
 import type { Config } from "./config.js";
 import { installCsv } from "./csv.js";
-import { installProblems, ProblemError, refuseBytes, sendProblem } from "./problem.js";
+import { installMetrics } from "./metrics.js";
+import { installProblems, ProblemError, sendProblem } from "./problem.js";
 import { customerRoutes } from "./routes/customers.js";
 import { invoiceRoutes } from "./routes/invoices.js";
-import { installMetrics, operationRoutes } from "./routes/operations.js";
+import { operationRoutes } from "./routes/operations.js";
 import { planRoutes } from "./routes/plans.js";
 import { subscriptionRoutes } from "./routes/subscriptions.js";
 import { usageRoutes } from "./routes/usage.js";
 import { Shared } from "./schemas.js";
-import { openPool } from "./store/pool.js";
+import { BRISK, openPool, PATIENT } from "./store/pool.js";
 
 const BODY_LIMIT = 1 << 20;
 const REQUEST_MS = 30_000;
 
-/** The whole service, ready to listen. Closes nothing that it did not open: the pool is the caller's. */
-export async function buildApp(config: Config, pool: Pool, now: () => number): Promise<FastifyInstance> {
+/** The whole service, ready to listen. It connects to the database with the first request; closing it ends the connections. */
+export async function buildApp(config: Config, now: () => number): Promise<FastifyInstance> {
   const app = Fastify({
     // One line a request is written below, where its route and duration are known.
     logController: new LogController({ disableRequestLogging: true, requestIdLogLabel: "request_id" }),
@@ -29,7 +29,6 @@ export async function buildApp(config: Config, pool: Pool, now: () => number): P
     bodyLimit: BODY_LIMIT,
     requestTimeout: REQUEST_MS,
     frameworkErrors: (error, _request, reply) => sendProblem(reply, "invalid-request", error.message),
-    clientErrorHandler: refuseBytes,
     // A request is as its schema says, or refused: nothing is turned into another type, filled in or dropped on the way.
     ajv: { customOptions: { coerceTypes: false, removeAdditional: false, useDefaults: false, allErrors: false } },
   }).withTypeProvider<TypeBoxTypeProvider>();
@@ -54,8 +53,11 @@ export async function buildApp(config: Config, pool: Pool, now: () => number): P
     refResolver: { buildLocalReference: (json, _base, _fragment, at) => String(json.$id ?? `schema-${at}`) },
   });
   for (const schema of Shared) app.addSchema(schema);
-  const probe = openPool(config.databaseUrl, 1, () => undefined);
-  app.addHook("onClose", () => probe.end());
+  const lost = (error: Error) => app.log.warn({ err: error }, "lost a connection to the database");
+  const pool = openPool(config.databaseUrl, config.databaseConnections, PATIENT, lost);
+  // A connection that nothing else uses: a service that is busy is not one whose database does not answer.
+  const probe = openPool(config.databaseUrl, 1, BRISK, lost);
+  app.addHook("onClose", () => Promise.all([pool.end(), probe.end()]));
   installMetrics(app, pool, config.release);
   await app.register(operationRoutes(probe, config.release));
   await app.register(customerRoutes(pool));

@@ -7,24 +7,11 @@ import { ProblemError } from "./problem.js";
  * of objects that JSON would have been.
  */
 export function installCsv(app: FastifyInstance): void {
-  // Of the parsers that Fastify brings, one takes any text, and the other any bytes: two names that are no UTF-8 would become one.
   app.removeContentTypeParser("text/plain");
-  const parseJson = app.getDefaultJsonParser("error", "error");
-  app.addContentTypeParser<Buffer>("application/json", { parseAs: "buffer" }, (request, body, done) => {
-    let text: string;
-    try {
-      text = utf8.decode(body);
-    } catch {
-      return done(new ProblemError("invalid-request", "the body is not UTF-8"));
-    }
-    parseJson(request, text, done);
-  });
   app.addContentTypeParser<Buffer>("text/csv", { parseAs: "buffer" }, async (request: FastifyRequest, body: Buffer) =>
     rowsOf(decode(body, request.headers["content-type"])),
   );
 }
-
-const utf8 = new TextDecoder("utf-8", { fatal: true });
 
 function decode(body: Buffer, contentType: string | undefined): string {
   const label = /;\s*charset="?([^";\s]+)"?/i.exec(contentType ?? "")?.[1] ?? "utf-8";
@@ -46,13 +33,8 @@ function rowsOf(text: string): unknown {
   const header = text.slice(0, text.search(/[\r\n]|$/));
   const delimiter = [";", "\t", ","].find((sign) => header.includes(sign)) ?? ",";
   try {
-    const rows: Record<string, string>[] = parse(text, {
-      columns: columnsOf,
-      delimiter,
-      skip_empty_lines: true,
-      // One more than is allowed, for the schema to refuse.
-      to: 1001,
-    });
+    // One row more than is allowed, for the schema to refuse.
+    const rows: Record<string, string>[] = parse(text, { columns: columnsOf, delimiter, skip_empty_lines: true, to: 1001 });
     // An empty cell is a column that this row does not have.
     return rows.map((row) => Object.fromEntries(Object.entries(row).filter(([, value]) => value !== "")));
   } catch (error) {

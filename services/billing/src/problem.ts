@@ -1,6 +1,3 @@
-import { randomUUID } from "node:crypto";
-import { STATUS_CODES } from "node:http";
-import type { Socket } from "node:net";
 import type { FastifyInstance, FastifyReply } from "fastify";
 
 const TITLES = {
@@ -14,8 +11,6 @@ const TITLES = {
   "month-not-over": [409, "The month is not over"],
   "too-large": [413, "The request is too large"],
   unprocessable: [422, "The request is understood and makes no sense"],
-  timeout: [408, "The request did not come to its end"],
-  "headers-too-large": [431, "The request's head is too large"],
   internal: [500, "Something broke here"],
   unavailable: [503, "The database does not answer"],
 } as const satisfies Record<string, readonly [number, string]>;
@@ -45,38 +40,12 @@ export function notFound(what: string, id: string): never {
 /** At most so many errors are listed: an answer stays small however wrong the request is. */
 const LISTED = 20;
 
-function documentOf(id: string, code: ProblemCode, detail?: string, errors: readonly FieldError[] = []) {
+export function sendProblem(reply: FastifyReply, code: ProblemCode, detail?: string, errors: readonly FieldError[] = []) {
   const [status, title] = TITLES[code];
+  const { id } = reply.request;
   const more = { ...(detail && { detail }), ...(errors.length > 0 && { errors: errors.slice(0, LISTED) }) };
-  return { type: `urn:billing:problem:${code}`, title, status, instance: id, ...more };
-}
-
-export function sendProblem(reply: FastifyReply, code: ProblemCode, detail?: string, errors?: readonly FieldError[]) {
-  const problem = documentOf(reply.request.id, code, detail, errors);
-  return reply.header("x-request-id", reply.request.id).code(problem.status).type("application/problem+json").send(problem);
-}
-
-const NO_REQUEST: ReadonlyMap<string, ProblemCode> = new Map([
-  ["HPE_HEADER_OVERFLOW", "headers-too-large"],
-  ["ERR_HTTP_REQUEST_TIMEOUT", "timeout"],
-]);
-
-/** Answers what did not become a request: no HTTP, a head that is too large, one that does not end. Nothing else has seen it. */
-export function refuseBytes(this: FastifyInstance, error: Error & { code?: string }, socket: Socket): void {
-  const code = NO_REQUEST.get(error.code ?? "");
-  if (error.code === "ECONNRESET" || socket.destroyed) return;
-  const problem = documentOf(randomUUID(), code ?? "invalid-request");
-  this.log.info({ request_id: problem.instance, code: error.code, status: problem.status }, "no request");
-  const body = JSON.stringify(problem);
-  const head = [
-    `HTTP/1.1 ${problem.status} ${STATUS_CODES[problem.status]}`,
-    "content-type: application/problem+json; charset=utf-8",
-    `content-length: ${Buffer.byteLength(body)}`,
-    `x-request-id: ${problem.instance}`,
-    "connection: close",
-  ];
-  if (socket.writable) socket.write(`${head.join("\r\n")}\r\n\r\n${body}`);
-  socket.destroy(error);
+  const problem = { type: `urn:billing:problem:${code}`, title, status, instance: id, ...more };
+  return reply.header("x-request-id", id).code(status).type("application/problem+json").send(problem);
 }
 
 /** Whether the database gave no answer, as against a wrong question. By PostgreSQL's classes and Node's codes. */

@@ -1,9 +1,10 @@
 // The one place that says what goes in and out: validation, the OpenAPI document and the TypeScript types all come from here.
-import { type Static, Type } from "typebox";
+import { type Static, type TProperties, Type } from "typebox";
 import { CURRENCIES } from "./domain/currency.js";
 import { FIRST_MONTH } from "./domain/vat.js";
 
-export const closed = { additionalProperties: false };
+/** What comes in has these properties and no others. */
+export const closed = <P extends TProperties>(properties: P) => Type.Object(properties, { additionalProperties: false });
 /** Text of people: no control characters. Length is in UTF-16 units. */
 export const text = (most: number, example: string, description = "") =>
   Type.String({ minLength: 1, maxLength: most, pattern: "^[^\\u0000-\\u001f\\u007f]+$", examples: [example], description });
@@ -35,27 +36,24 @@ export const ById = Type.Object({ id: Id });
 export const ByMonth = Type.Object({ id: Id, month: Month });
 /** Lists come in pages of so many; `after` is the last id of the page before. */
 export const PAGE = 100;
-export const Page = Type.Object({ after: Type.Optional(Id) }, closed);
+export const Page = closed({ after: Type.Optional(Id) });
 export const pageOf = (id: string) => Type.Object({ items: Type.Array(Type.Ref(id), { description: `At most ${PAGE}` }) });
 
-export const CustomerBody = Type.Object(
-  {
-    name: text(200, "Acme GmbH"),
-    country: Type.String({ pattern: "^[A-Z]{2}$", description: "ISO 3166-1 alpha-2; Greece is GR", examples: ["DE"] }),
-    vat_id: Type.Optional(
-      text(32, "DE123456789", "Makes the customer a business for VAT; begins with the country's code (Greece: EL)"),
-    ),
-    time_zone: text(64, "Europe/Berlin", "IANA name; months and days are this zone's"),
-    currency: Currency,
-  },
-  closed,
-);
+export const CustomerBody = closed({
+  name: text(200, "Acme GmbH"),
+  country: Type.String({ pattern: "^[A-Z]{2}$", description: "ISO 3166-1 alpha-2; Greece is GR", examples: ["DE"] }),
+  vat_id: Type.Optional(
+    text(32, "DE123456789", "Makes the customer a business for VAT; begins with the country's code (Greece: EL)"),
+  ),
+  time_zone: text(64, "Europe/Berlin", "IANA name; months and days are this zone's"),
+  currency: Currency,
+});
 export const Customer = Type.Object({ id: Id, ...CustomerBody.properties }, { $id: "Customer" });
 export type Customer = Static<typeof Customer>;
 
 const priced = { name: text(200, "Traffic"), currency: Currency, fee: Fee };
 const metered = { metric: text(METRIC, "traffic"), unit: text(32, "GB", "What prices and limits are per") };
-const Tier = Type.Object({ up_to: Type.Optional(Price), unit_price: Price }, closed);
+const Tier = closed({ up_to: Type.Optional(Price), unit_price: Price });
 const Flat = { kind: Type.Literal("flat"), ...priced };
 const PerUnit = { kind: Type.Literal("per_unit"), ...priced, ...metered, unit_price: Price };
 const tiers = Type.Array(Tier, {
@@ -64,7 +62,7 @@ const tiers = Type.Array(Tier, {
   description: "Each but the last has an up_to, inclusive; they rise",
 });
 const Tiered = { kind: Type.Literal("tiered"), ...priced, ...metered, mode: word(["graduated", "volume"]), tiers };
-export const PlanBody = Type.Union([Type.Object(Flat, closed), Type.Object(PerUnit, closed), Type.Object(Tiered, closed)]);
+export const PlanBody = Type.Union([closed(Flat), closed(PerUnit), closed(Tiered)]);
 export const Plan = Type.Union(
   [Type.Object({ id: Id, ...Flat }), Type.Object({ id: Id, ...PerUnit }), Type.Object({ id: Id, ...Tiered })],
   { $id: "Plan" },
@@ -73,29 +71,23 @@ export type Tier = Static<typeof Tier>;
 export type Terms = Static<typeof PlanBody>;
 export type Plan = Terms & { id: string };
 
-export const SubscriptionBody = Type.Object(
-  {
-    plan: Id,
-    from: LocalDate,
-    until: Type.Optional({ ...LocalDate, examples: ["2025-09-10"], description: "The first date on which it no longer runs" }),
-  },
-  closed,
-);
+export const SubscriptionBody = closed({
+  plan: Id,
+  from: LocalDate,
+  until: Type.Optional({ ...LocalDate, examples: ["2025-09-10"], description: "The first date on which it no longer runs" }),
+});
 export const Subscription = Type.Object({ id: Id, ...SubscriptionBody.properties }, { $id: "Subscription" });
 
-export const UsageInput = Type.Object(
-  {
-    key: text(KEY, "7f3c", "The client's own; the same key of the same customer counts once"),
-    customer: Id,
-    metric: text(METRIC, "traffic"),
-    quantity: text(64, "1.234,5", "As people write it: 1234.5 · 1.234,5 · 1 234,5 · 12,50 €. What has two readings is refused"),
-    unit: text(32, "GB", "B kB MB GB TB KiB MiB GiB TiB · ms s min h d · count thousand million · a currency's code"),
-    at: text(40, "2025-03-30T01:30:00", "RFC 3339 with an offset, or a local time and time_zone"),
-    time_zone: Type.Optional(text(64, "Europe/Berlin", "IANA name, for a local time")),
-    number_format: Type.Optional(word(["point", "comma"], "The decimal sign")),
-  },
-  closed,
-);
+export const UsageInput = closed({
+  key: text(KEY, "7f3c", "The client's own; the same key of the same customer counts once"),
+  customer: Id,
+  metric: text(METRIC, "traffic"),
+  quantity: text(64, "1.234,5", "As people write it: 1234.5 · 1.234,5 · 1 234,5 · 12,50 €. What has two readings is refused"),
+  unit: text(32, "GB", "B kB MB GB TB KiB MiB GiB TiB · ms s min h d · count thousand million · a currency's code"),
+  at: text(40, "2025-03-30T01:30:00", "RFC 3339 with an offset, or a local time and time_zone"),
+  time_zone: Type.Optional(text(64, "Europe/Berlin", "IANA name, for a local time")),
+  number_format: Type.Optional(word(["point", "comma"], "The decimal sign")),
+});
 const canonical = {
   key: Type.String(),
   customer: Id,

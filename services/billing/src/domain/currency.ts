@@ -1,14 +1,9 @@
 import { type Big, divide, ONE } from "./decimal.js";
 
 // ISO 4217. Not `Intl.NumberFormat`: CLDR shows some currencies (RSD, HUF in cash) with fewer digits than ISO counts.
+const ISO_4217 = "CLP ISK JPY KRW 0, AUD BGN CAD CHF CZK DKK EUR GBP HUF NOK NZD PLN RON SEK SGD USD 2, BHD KWD TND 3";
 const MINOR_UNITS: ReadonlyMap<string, number> = new Map(
-  (
-    [
-      [0, "CLP ISK JPY KRW"],
-      [2, "AUD BGN CAD CHF CZK DKK EUR GBP HUF NOK NZD PLN RON SEK SGD USD"],
-      [3, "BHD KWD TND"],
-    ] as const
-  ).flatMap(([digits, codes]) => codes.split(" ").map((code) => [code, digits] as const)),
+  ISO_4217.split(", ").flatMap((group) => group.match(/[A-Z]{3}/g)?.map((code) => [code, Number(group.at(-1))] as const) ?? []),
 );
 
 /** Symbols that name one currency. `$` and `¥` name several. */

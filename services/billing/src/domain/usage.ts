@@ -22,7 +22,9 @@ export function normalise(input: UsageInput): Usage | Refusal[] {
   };
   const text = (field: "key" | "customer" | "metric", most = KEY) => {
     const canonical = input[field].normalize("NFC").trim();
-    if (canonical === "" || !canonical.isWellFormed()) refuse(field, "is empty or not well-formed Unicode");
+    // U+FFFD stands for bytes that were no UTF-8: two keys must not become one.
+    if (canonical === "" || !canonical.isWellFormed() || canonical.includes("\ufffd"))
+      refuse(field, "is empty or not well-formed Unicode");
     if ([...canonical].length > most) refuse(field, `has more than ${most} characters in NFC`);
     return canonical;
   };

@@ -19,7 +19,7 @@ const Issue = operation("issueInvoice", "Issue a month's invoice, once. Afterwar
   bad: [404, 409],
 });
 const Get = operation("getInvoice", "The invoice that was issued for a month", takes, { good: { 200: one }, bad: [404] });
-const querystring = Type.Object({ before: Type.Optional(Month) }, closed);
+const querystring = closed({ before: Type.Optional(Month) });
 const List = operation(
   "listInvoices",
   "A customer's invoices, the newest months first",

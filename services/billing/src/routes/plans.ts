@@ -4,8 +4,8 @@ import type { Pool } from "pg";
 import { Type } from "typebox";
 import { faultsOf, metricOf, requireUnit } from "../domain/plan.js";
 import { notFound, ProblemError } from "../problem.js";
-import { ById, METRIC, operation, Page, PlanBody, pageOf, type Terms } from "../schemas.js";
-import { addPlan, claimMetric, findPlan, listPlans } from "../store/accounts.js";
+import { ById, METRIC, operation, PlanBody, type Terms } from "../schemas.js";
+import { addPlan, claimMetric, findPlan } from "../store/accounts.js";
 import { transaction } from "../store/pool.js";
 
 const one = Type.Ref("Plan");
@@ -16,7 +16,6 @@ const Put = operation(
   { good: { 200: one, 201: one }, bad: [409, 422] },
 );
 const Get = operation("getPlan", "One plan", { params: ById }, { good: { 200: one }, bad: [404] });
-const List = operation("listPlans", "Plans, by id", { querystring: Page }, { good: { 200: pageOf("Plan") } });
 
 export const planRoutes =
   (pool: Pool): FastifyPluginAsyncTypebox =>
@@ -41,8 +40,6 @@ export const planRoutes =
     });
 
     app.get("/api/plans/:id", { schema: Get }, async ({ params: { id } }) => (await findPlan(pool, id)) ?? notFound("plan", id));
-
-    app.get("/api/plans", { schema: List }, async ({ query }) => ({ items: await listPlans(pool, query.after ?? "") }));
   };
 
 /** One spelling for what is the same: the metric's name as usage has it. */

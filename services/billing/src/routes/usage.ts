@@ -18,7 +18,7 @@ const Post = operation(
 const List = operation(
   "listUsage",
   "A customer's usage in a month, by key",
-  { params: ById, querystring: Type.Object({ month: Month, after: Type.Optional(text(KEY, "7f3c")) }, closed) },
+  { params: ById, querystring: closed({ month: Month, after: Type.Optional(text(KEY, "7f3c")) }) },
   { good: { 200: pageOf("Usage") }, bad: [404] },
 );
 

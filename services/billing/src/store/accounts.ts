@@ -42,15 +42,10 @@ export async function saveCustomer(client: pg.PoolClient, it: Customer): Promise
   return rows[0]?.created;
 }
 
-async function plans(database: Queryable, rest: string, values: unknown[]): Promise<Plan[]> {
-  const { rows } = await database.query<{ id: string; terms: Terms }>(`SELECT id, terms FROM plans ${rest}`, values);
-  return rows.map(({ id, terms }) => ({ ...terms, id }));
+export async function findPlan(database: Queryable, id: string): Promise<Plan | undefined> {
+  const { rows } = await database.query<{ terms: Terms }>("SELECT terms FROM plans WHERE id = $1", [id]);
+  return rows[0] && { ...rows[0].terms, id };
 }
-
-export const findPlan = async (database: Queryable, id: string) => (await plans(database, "WHERE id = $1", [id]))[0];
-
-export const listPlans = (database: Queryable, after: string) =>
-  plans(database, "WHERE id > $1 ORDER BY id LIMIT $2", [after, PAGE]);
 
 /** Whether the plan was new; an existing one is not changed. */
 export async function addPlan(client: pg.PoolClient, { id, ...terms }: Plan): Promise<boolean> {

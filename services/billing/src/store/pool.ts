@@ -5,19 +5,20 @@ export type Queryable = pg.Pool | pg.PoolClient;
 // A calendar date stays the text it is: as a `Date` it would move with the process's time zone.
 pg.types.setTypeParser(pg.types.builtins.DATE, (text) => text);
 
-/** The longest that a request waits for a connection, and that a statement may run. */
-const CONNECT_MS = 2_000;
-const STATEMENT_MS = 5_000;
+/** The longest that a question waits for a connection, and that a statement may run, in milliseconds. */
+export const PATIENT = { connect: 2_000, statement: 5_000 };
+/** For health: together below the two seconds that probes wait, since a check that hangs says less than one that answers. */
+export const BRISK = { connect: 700, statement: 700 };
 
-export function openPool(databaseUrl: string, connections: number, onError: (error: Error) => void): pg.Pool {
+export function openPool(databaseUrl: string, max: number, wait: typeof PATIENT, onError: (error: Error) => void): pg.Pool {
   const pool = new pg.Pool({
     connectionString: databaseUrl,
-    max: connections,
-    connectionTimeoutMillis: CONNECT_MS,
-    statement_timeout: STATEMENT_MS,
+    max,
+    connectionTimeoutMillis: wait.connect,
+    statement_timeout: wait.statement,
     // The server may be gone without a word: the client gives up by itself, a little later.
-    query_timeout: STATEMENT_MS + 1_000,
-    idle_in_transaction_session_timeout: 2 * STATEMENT_MS,
+    query_timeout: wait.statement * 1.2,
+    idle_in_transaction_session_timeout: wait.statement * 2,
     keepAlive: true,
     application_name: "billing",
   });

@@ -185,7 +185,7 @@ describe("usage", () => {
     const customer = await subscribed();
     for (const letter of ["é", "è"]) {
       const body = Buffer.from(JSON.stringify(records(customer, [`caf${letter}`])), "latin1");
-      assertProblem(await call("POST", "/api/usage", body, { "content-type": "application/json" }), 400, "invalid-request");
+      assertProblem(await call("POST", "/api/usage", body, { "content-type": "application/json" }), 422, "unprocessable");
     }
     assert.equal((await preview(customer)).net, "0.00");
   });
@@ -489,10 +489,10 @@ describe("customers, plans, subscriptions", () => {
     assert.deepEqual([currency, time_zone, name], ["JPY", "UTC", "x"]);
   });
   test("lists have pages, by id", async () => {
-    const { items } = await api("GET", "/api/plans");
+    const { items } = await api("GET", "/api/customers");
     const ids = items.map(({ id }) => id);
     assert.deepEqual(ids, ids.toSorted());
-    const rest = await api("GET", `/api/plans?after=${ids[2]}`);
+    const rest = await api("GET", `/api/customers?after=${ids[2]}`);
     assert.deepEqual(
       rest.items.map(({ id }) => id),
       ids.slice(3),

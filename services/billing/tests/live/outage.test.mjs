@@ -68,11 +68,11 @@ describe("while the database is there", { concurrency: 2 }, () => {
     const { version, commit, digest } = await health(behind.call);
     assert.deepEqual([version, commit, digest], [RELEASE.APP_VERSION, RELEASE.APP_COMMIT, RELEASE.IMAGE_DIGEST]);
     // Each of the three has a connection that was opened before.
-    await Promise.all(Array.from({ length: 3 }, () => behind.api("GET", "/api/plans")));
+    await Promise.all(Array.from({ length: 3 }, () => behind.api("GET", "/api/customers")));
     proxy.freeze();
     const [write, read, probe] = await Promise.all([
       timed(rename(behind.call, "frozen")),
-      timed(behind.call("GET", "/api/plans")),
+      timed(behind.call("GET", "/api/customers")),
       health(behind.call),
     ]);
     assert.equal(probe.code, 503);
@@ -131,7 +131,7 @@ describe("while the database is there", { concurrency: 2 }, () => {
         // As many probes as there are connections, and more.
         const probes = await Promise.all(Array.from({ length: 12 }, () => health()));
         for (const { code, error } of probes) assert.deepEqual([code, error], [503, "the database does not answer"]);
-        assert.equal((await call("GET", "/api/plans")).status, 200, "the probes have all connections");
+        assert.equal((await call("GET", "/api/customers")).status, 200, "the probes have all connections");
       });
       await eventually(async () => (await health()).code === 200, "well again");
     });
@@ -164,13 +164,14 @@ describe("connections that break", () => {
     assert.ok(service.running(), `the service ended:\n${service.output().slice(-1500)}`);
     assertProblem(answer, 503, "unavailable");
     assert.equal(answer.headers.get("retry-after"), "2");
-    assert.equal((await rename()).status, 200);
+    // Other connections went with it; one that is picked in the very moment may be told so.
+    await eventually(async () => (await rename()).status === 200, "it goes on");
   });
   test("unused: nobody notices", async () => {
-    await Promise.all(Array.from({ length: 5 }, () => api("GET", "/api/plans")));
+    await Promise.all(Array.from({ length: 5 }, () => api("GET", "/api/customers")));
     await terminate();
     for (let n = 0; n < 5; n += 1) {
-      const answer = await call("GET", "/api/plans");
+      const answer = await call("GET", "/api/customers");
       // One that is picked in the very moment may be told so.
       if (answer.status !== 200) assertProblem(answer, 503, "unavailable");
     }
@@ -189,7 +190,7 @@ test("the database goes and comes back on the same port", async (t) => {
   const outage = await outageOf(postgres);
   const late = { ...USAGE, customer: "acme", key: "k" };
   const WAYS = [
-    ["GET", "/api/plans"],
+    ["GET", "/api/customers"],
     ["GET", "/api/customers/acme"],
     ["GET", "/api/customers/acme/invoices/2025-03/preview"],
     ["PUT", "/api/customers/acme", CUSTOMER],

@@ -97,7 +97,7 @@ describe("the service as a process", { concurrency: 2 }, () => {
     describe("a start that cannot be", { concurrency: 4 }, () => {
       const address = `postgres://billing:${SECRET}@127.0.0.1:1/billing`;
       const WRONG = {
-        "an address that cannot be read": [{ DATABASE_URL: `postgres://billing:${SECRET}%ff@127.0.0.1/x` }, ["DATABASE_URL"]],
+        "an address that cannot be read": [{ DATABASE_URL: `postgres://billing:${SECRET}%zz@127.0.0.1/x` }, ["DATABASE_URL"]],
         everything: [
           { DATABASE_URL: SECRET, PORT: "65536", DATABASE_CONNECTIONS: "0", SELLER_COUNTRY: "US", LOG_LEVEL: "loud" },
           ["DATABASE_URL", "PORT", "DATABASE_CONNECTIONS", "SELLER_COUNTRY", "LOG_LEVEL"],

@@ -75,8 +75,9 @@ function comparer(before, after, report) {
     if (is === undefined) return report(where, "has no schema any more");
     const types = (it) => JSON.stringify([it.type].flat().sort());
     if (types(was) !== types(is)) return report(where, `type ${types(was)} became ${types(is)}`);
-    if (was.enum || is.enum) {
-      const [narrow, wide] = side === "request" ? [was.enum, is.enum] : [is.enum, was.enum];
+    const values = (it) => (it.const === undefined ? it.enum : [it.const]);
+    if (values(was) || values(is)) {
+      const [narrow, wide] = side === "request" ? [values(was), values(is)] : [values(is), values(was)];
       const missing = narrow === undefined ? "any value" : wide && narrow.filter((value) => !wide.includes(value)).join(", ");
       if (missing) report(where, `${side === "request" ? "does not take" : "may now be"} ${missing}`);
     }
