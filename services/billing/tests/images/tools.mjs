@@ -15,7 +15,7 @@ export const ROOT = fileURLToPath(new URL("../../../..", import.meta.url));
 /** A program that tools/peers/*.sh have installed. */
 export const peer = (name) => join(process.env.XDG_CACHE_HOME || join(homedir(), ".cache"), "schleuse/peers/bin", name);
 
-/** How much of what a program said stands in an error. */
+/** How much of each stream of what a program said stands in an error. */
 const TAIL = 2_000;
 
 const alive = new Set();
@@ -52,7 +52,7 @@ export function run(program, args, { seconds = 120, input = "", ...options } = {
     child.once("close", (code, signal) => {
       clearTimeout(timer);
       if (code === 0) return resolve(output.stdout.trim());
-      const said = (output.stdout + output.stderr).slice(-TAIL);
+      const said = output.stdout.slice(-TAIL) + output.stderr.slice(-TAIL);
       reject(new Error(`${late}${program} ${args.join(" ")}: ${signal ?? `exit ${code}`}\n${said}`));
     });
   });
