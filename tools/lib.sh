@@ -14,6 +14,9 @@ die() {
 
 have() { command -v "$1" >/dev/null 2>&1; }
 
+# PATH without the folder $1: a link of ours in it must not be taken for this machine's program.
+path_without() { printf '%s' "$PATH" | tr ':' '\n' | grep -vxF "$1" | paste -s -d : -; }
+
 # Whether this machine's package lists know the package; they are read once if they do not.
 apt_knows() {
     have apt-get || return 1

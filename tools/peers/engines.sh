@@ -18,8 +18,8 @@ name=engines
 # shellcheck source=tools/lib.sh
 . "$(dirname "$0")/../lib.sh"
 
-# A link of ours must not be taken for this machine's program; and an ordinary user's PATH may lack the folders of dockerd.
-PATH=$(printf '%s' "$PATH" | tr ':' '\n' | grep -vxF "$bin" | paste -s -d : -):/usr/sbin:/sbin
+# An ordinary user's PATH may lack the folders that dockerd lies in.
+PATH=$(path_without "$bin"):/usr/sbin:/sbin
 
 # The first Docker client that can build with BuildKit: since 23 it needs a plugin for that (buildx), and is of no use without it.
 # The package's own comes first: what else is called docker on this machine may be anything.

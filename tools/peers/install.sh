@@ -29,6 +29,7 @@ bin="$peers/bin"
 name=peers
 # shellcheck source=tools/lib.sh
 . "$(dirname "$0")/../lib.sh"
+PATH=$(path_without "$bin")
 
 # Whether $1 is there in the version $2: Debian's cosign calls itself "devel", so the version stands in a file beside it.
 installed() { [ -x "$bin/$1" ] && [ "$(cat "$bin/.$1.version" 2>/dev/null)" = "$2" ]; }

@@ -32,8 +32,7 @@ name=peers
 # shellcheck source=tools/lib.sh
 . "$tools/lib.sh"
 
-# A link of ours must not be taken for this machine's program.
-PATH=$(printf '%s' "$PATH" | tr ':' '\n' | grep -vxF "$bin" | paste -s -d : -)
+PATH=$(path_without "$bin")
 
 have_postgres() {
     for program in postgres initdb psql pg_dump; do
