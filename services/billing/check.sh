@@ -57,7 +57,7 @@ npm test --silent
 step "billing parity, normalisation, contract: against the running service"
 npm run --silent suites
 step "the service and its database, alive and not"
-node --test --test-concurrency=1 tests/live/*.test.mjs
+node --test --test-concurrency=2 tests/live/*.test.mjs
 step "a little load"
 npm run --silent bench -- --short
 step "schema check and security audit"

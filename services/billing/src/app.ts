@@ -28,7 +28,11 @@ export async function buildApp(config: Config, now: () => number): Promise<Fasti
     genReqId: requestId,
     bodyLimit: BODY_LIMIT,
     requestTimeout: REQUEST_MS,
-    frameworkErrors: (error, _request, reply) => sendProblem(reply, "invalid-request", error.message),
+    frameworkErrors: (error, request, reply) => {
+      // No hook sees these.
+      request.log.info({ method: request.method, url: request.url, status: 400 }, "request");
+      return sendProblem(reply, "invalid-request", error.message);
+    },
     // A request is as its schema says, or refused: nothing is turned into another type, filled in or dropped on the way.
     ajv: { customOptions: { coerceTypes: false, removeAdditional: false, useDefaults: false, allErrors: false } },
   }).withTypeProvider<TypeBoxTypeProvider>();

@@ -53,7 +53,8 @@ function isOutage(error: Error): boolean {
   const code = "code" in error && typeof error.code === "string" ? error.code : "";
   return (
     // Also what is over soon: a deadlock, a lock, a server that only reads because another one took over.
-    /^(08|53|57|58|40|55P03|25006|25P0[34])/.test(code) ||
+    // Also a password that is being changed, and a database that is being restored.
+    /^(08|28|53|57|58|40|3D000|55P03|25006|25P0[34])/.test(code) ||
     ["ECONNREFUSED", "ECONNRESET", "EPIPE", "ETIMEDOUT", "ENOTFOUND", "EHOSTUNREACH", "EAI_AGAIN"].includes(code) ||
     /timeout exceeded when trying to connect|Connection terminated|Query read timeout|is not queryable/.test(error.message)
   );

@@ -5,7 +5,7 @@ import { FIRST_MONTH } from "./domain/vat.js";
 
 /** What comes in has these properties and no others. */
 export const closed = <P extends TProperties>(properties: P) => Type.Object(properties, { additionalProperties: false });
-/** Text of people: no control characters. Length is in UTF-16 units. */
+/** Text of people: no control characters. Length is in characters (code points). */
 export const text = (most: number, example: string, description = "") =>
   Type.String({ minLength: 1, maxLength: most, pattern: "^[^\\u0000-\\u001f\\u007f]+$", examples: [example], description });
 const word = <const T extends readonly string[]>(values: T, description?: string) =>

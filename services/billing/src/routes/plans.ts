@@ -47,7 +47,7 @@ function canonical(terms: Terms): Terms {
   const name = terms.name.toWellFormed();
   const metric = metricOf(terms)?.normalize("NFC").trim();
   if (metric === undefined) return { ...terms, name };
-  if (metric === "" || !metric.isWellFormed())
+  if (metric === "" || !metric.isWellFormed() || metric.includes("\ufffd"))
     throw new ProblemError("unprocessable", "metric is empty or not well-formed Unicode");
   if ([...metric].length > METRIC) throw new ProblemError("unprocessable", `metric has more than ${METRIC} characters in NFC`);
   return { ...terms, name, metric } as Terms;

@@ -42,7 +42,7 @@ export async function ingest(client: pg.PoolClient, units: ReadonlyMap<string, s
   if (reused.length > 0) return { conflict: "key-reused", records: reused };
 
   const late = await inClosedMonths(client, wanted.filter(isNew));
-  if (late.length > 0) return { conflict: "month-closed", records: late };
+  if (late.length > 0) return { conflict: "month-closed", records: records.filter((record) => late.includes(record)) };
   const counted = (record: Usage) => isNew(record) && first.get(identity(record)) === record;
   return { stored: records.map((record) => ({ ...record, result: counted(record) ? "recorded" : "duplicate" })) };
 }

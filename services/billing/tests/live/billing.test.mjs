@@ -469,9 +469,12 @@ describe("customers, plans, subscriptions", () => {
   });
   test("the plan's currency is the customer's, and that one stays, as does the time zone", async () => {
     const customer = await subscribed();
-    await api("PUT", "/api/plans/dollars", { ...PLAN, currency: "USD" });
+    await api("PUT", "/api/plans/dollars", { kind: "flat", name: "Dollars", currency: "USD", fee: "1" });
     const put = { plan: "dollars", from: "2030-01-01" };
-    assertProblem(await call("PUT", `/api/customers/${customer}/subscriptions/d`, put), 409, "conflict");
+    assert.match(
+      assertProblem(await call("PUT", `/api/customers/${customer}/subscriptions/d`, put), 409, "conflict").detail,
+      /USD.*EUR/,
+    );
     for (const change of [{ currency: "USD" }, { time_zone: "UTC" }]) {
       assertProblem(await call("PUT", `/api/customers/${customer}`, { ...CUSTOMER, ...change }), 409, "conflict");
     }

@@ -371,10 +371,8 @@ test("after all that it is well, has what it had, and nothing broke inside", asy
     (await api("GET", `/api/customers/acme/usage?month=${MONTH}`)).items.some(({ key }) => key === "there"),
     true,
   );
-  for (const list of ["/api/customers", "/api/customers"]) {
-    for (let page = await api("GET", list); page.items.length > 0; )
-      page = await api("GET", `${list}?after=${page.items.at(-1).id}`);
-  }
+  for (let page = await api("GET", "/api/customers"); page.items.length > 0; )
+    page = await api("GET", `/api/customers?after=${page.items.at(-1).id}`);
   await api("GET", "/api/customers/acme/subscriptions");
   assert.deepEqual(await service.stop(), { code: 0, signal: null });
   await log.ended;

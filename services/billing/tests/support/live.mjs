@@ -31,21 +31,24 @@ export const [MONTH, FUTURE] = ["2025-03", "2099-12"];
 /** What was started, so that all of it ends, the newest first, whatever became of the test. `end` is for an `after` hook. */
 export function starts() {
   const running = [];
+  const end = async () => {
+    const failures = [];
+    for (const stop of running.splice(0).reverse()) {
+      try {
+        await stop();
+      } catch (error) {
+        failures.push(error);
+      }
+    }
+    if (failures.length > 0) throw new AggregateError(failures, "not everything could be stopped");
+  };
+  // A test that is stopped from outside leaves nothing behind either.
+  for (const signal of ["SIGINT", "SIGTERM"]) process.once(signal, () => end().finally(() => process.exit(1)));
   return {
+    end,
     keep(it, stop = () => it.stop()) {
       running.push(stop);
       return it;
-    },
-    async end() {
-      const failures = [];
-      for (const stop of running.splice(0).reverse()) {
-        try {
-          await stop();
-        } catch (error) {
-          failures.push(error);
-        }
-      }
-      if (failures.length > 0) throw new AggregateError(failures, "not everything could be stopped");
     },
   };
 }

@@ -93,6 +93,9 @@ describe("settings", () => {
       "postgres://billing:secret@[::1/billing",
       "postgres://billing:secret@/billing",
       "postgres://billing:secret%zz@db/billing",
+      // Not UTF-8: the driver would find out with the first query.
+      "postgres://billing:secret%ff@db/billing",
+      "postgres://secret%ff@db/billing",
     ]) {
       const message = mistakes({ DATABASE_URL: address, PORT: "x" });
       assert.match(message, /DATABASE_URL/, address);

@@ -86,6 +86,21 @@ describe("CSV", () => {
   test("a column that comes twice has two values: refused", async () => {
     for (const header of ["a,b,a", "a,b, a ", '"a",b,a']) await refused(400, "invalid-request", `${header}\n1,2,3`);
   });
+  test("a megabyte that is no table of usage is refused at once: nobody else is answered meanwhile", async () => {
+    const columns = Array.from({ length: 500 }, (_, at) => `c${at}`).join();
+    for (const text of [
+      ",".repeat(1 << 20),
+      `${"a,".repeat(1 << 19)}\n`,
+      `a,b\n${",".repeat(1 << 20)}`,
+      `${columns}\n${`${",".repeat(499)}\n`.repeat(1000)}`,
+      `"${'""'.repeat(1 << 18)}`,
+    ]) {
+      const begin = process.cpuUsage();
+      await refused(400, "invalid-request", text.slice(0, 1 << 20));
+      const { user, system } = process.cpuUsage(begin);
+      assert.ok(user + system < 300_000, `${(user + system) / 1000} ms for ${text.slice(0, 40)}`);
+    }
+  });
   test("names of an object's own are names like others", async () => {
     const [row] = await rows("__proto__,constructor,toString\n1,2,3");
     assert.deepEqual(Object.entries(row), [
@@ -134,7 +149,21 @@ describe("problems", () => {
     }
   });
   test("a database that does not answer is 503, with a time to try again", async () => {
-    const states = ["08000", "08006", "53100", "53200", "53300", "57014", "57P01", "57P02", "57P03", "58000", "58030"];
+    const states = [
+      "08000",
+      "08006",
+      "53100",
+      "53200",
+      "53300",
+      "57014",
+      "57P01",
+      "57P02",
+      "57P03",
+      "58000",
+      "58030",
+      "28P01",
+      "3D000",
+    ];
     const codes = ["ECONNREFUSED", "ECONNRESET", "EPIPE", "ETIMEDOUT", "ENOTFOUND", "EHOSTUNREACH", "EAI_AGAIN"];
     for (const error of [
       ...[...states, ...codes].map((code) => failing("hunter2", { code })),
