@@ -222,7 +222,7 @@ describe("a month that is invoiced", () => {
     );
     assertProblem(await call("POST", "/api/usage", records(customer, ["old"], { at: next })), 409, "key-reused");
     assert.deepEqual(await api("GET", `/api/customers/${customer}/invoices/${MONTH}`), issued);
-    assert.equal(issued.net, "1.00");
+    assert.deepEqual([issued.net, issued.unbilled], ["1.00", []]);
   });
   test("usage and invoice at once: the invoice has what was taken, all of it and nothing else", async () => {
     let [mixed, rounds] = [0, 0];
