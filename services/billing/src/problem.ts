@@ -12,7 +12,7 @@ const TITLES = {
   "too-large": [413, "The request is too large"],
   unprocessable: [422, "The request is understood and makes no sense"],
   internal: [500, "Something broke here"],
-  unavailable: [503, "The database does not answer"],
+  unavailable: [503, "The database cannot be used at the moment"],
 } as const satisfies Record<string, readonly [number, string]>;
 
 export type ProblemCode = keyof typeof TITLES;
@@ -53,8 +53,8 @@ function isOutage(error: Error): boolean {
   const code = "code" in error && typeof error.code === "string" ? error.code : "";
   return (
     // Also what is over soon: a deadlock, a lock, a server that only reads because another one took over.
-    // Also a password that is being changed, and a database that is being restored.
-    /^(08|28|53|57|58|40|3D000|55P03|25006|25P0[34])/.test(code) ||
+    // Also a password that is being changed, and a database that is being restored or has no tables yet.
+    /^(08|28|53|57|58|40|3D000|42P01|55P03|25006|25P0[34])/.test(code) ||
     ["ECONNREFUSED", "ECONNRESET", "EPIPE", "ETIMEDOUT", "ENOTFOUND", "EHOSTUNREACH", "EAI_AGAIN"].includes(code) ||
     /timeout exceeded when trying to connect|Connection terminated|Query read timeout|is not queryable/.test(error.message)
   );

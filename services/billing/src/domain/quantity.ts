@@ -36,7 +36,7 @@ function plainDigits(number: string, format: NumberFormat | undefined): Digits {
   const whole = at < 0 ? number : number.slice(0, at);
   const fraction = at < 0 ? undefined : number.slice(at + 1);
   // One kind of grouping sign, in threes; the decimal sign is not one.
-  const grouped = /^\d{1,3}(?:(?<group>[\s.,'’])\d{3})(?:\k<group>\d{3})*$/.exec(whole);
+  const grouped = /^[1-9]\d{0,2}(?:(?<group>[\s.,'’])\d{3})(?:\k<group>\d{3})*$/.exec(whole);
   const well = /^\d+$/.test(whole) || (grouped !== null && grouped.groups?.group !== sign);
   if (!well || (fraction !== undefined && !/^\d+$/.test(fraction))) return { refused: "is not a well-formed number" };
   const integer = whole.replace(/\D/g, "");

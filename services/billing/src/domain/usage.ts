@@ -1,6 +1,7 @@
 import { KEY, METRIC, type Usage, type UsageInput } from "../schemas.js";
 import { instantOf } from "./calendar.js";
 import { decimalsOf, plain, wholeDigitsOf } from "./decimal.js";
+import { nameOf } from "./name.js";
 import { quantityOf } from "./quantity.js";
 import { unitOf } from "./units.js";
 
@@ -20,15 +21,9 @@ export function normalise(input: UsageInput): Usage | Refusal[] {
   const refuse = (field: keyof UsageInput, detail: string): undefined => {
     refusals.push({ field, detail });
   };
-  const text = (field: "key" | "customer" | "metric", most = KEY) => {
-    const canonical = input[field].normalize("NFC").trim();
-    // U+FFFD stands for bytes that were no UTF-8: two keys must not become one.
-    if (canonical === "" || !canonical.isWellFormed() || canonical.includes("\ufffd"))
-      refuse(field, "is empty or not well-formed Unicode");
-    if ([...canonical].length > most) refuse(field, `has more than ${most} characters in NFC`);
-    return canonical;
-  };
-  const [key, customer, metric] = [text("key"), text("customer"), text("metric", METRIC)];
+  const name = (field: "key" | "customer" | "metric", most = KEY) =>
+    nameOf(input[field], most) ?? refuse(field, `is empty, longer than ${most} characters in NFC, or not well-formed Unicode`);
+  const [key, customer, metric] = [name("key"), name("customer"), name("metric", METRIC)];
   const unit = unitOf(input.unit) ?? refuse("unit", `\`${shown(input.unit)}\` is not one known unit (RULES.md lists them)`);
   const read = quantityOf(input.quantity, input.number_format);
   if ("refused" in read) refuse("quantity", `\`${shown(input.quantity)}\` ${read.refused}`);
@@ -44,7 +39,7 @@ export function normalise(input: UsageInput): Usage | Refusal[] {
   if (wholeDigitsOf(quantity) > WHOLE_DIGITS || decimalsOf(quantity) > DECIMALS) {
     refuse("quantity", `has more than ${WHOLE_DIGITS} digits before or ${DECIMALS} after the point, in ${unit.canonical}`);
   }
-  if (refusals.length > 0) return refusals;
+  if (key === undefined || customer === undefined || metric === undefined || refusals.length > 0) return refusals;
   const at = new Date(instant.at).toISOString();
   return { key, customer, metric, quantity: plain(quantity), unit: unit.canonical, at };
 }

@@ -2,6 +2,7 @@ import type { FastifyPluginAsyncTypebox } from "@fastify/type-provider-typebox";
 import type { Pool } from "pg";
 import { Type } from "typebox";
 import { timeZoneOf } from "../domain/calendar.js";
+import { isCountry } from "../domain/country.js";
 import { vatIdOf } from "../domain/vat.js";
 import { notFound, ProblemError } from "../problem.js";
 import { ById, CustomerBody, operation, Page, pageOf } from "../schemas.js";
@@ -22,6 +23,8 @@ export const customerRoutes =
   (pool: Pool): FastifyPluginAsyncTypebox =>
   async (app) => {
     app.put("/api/customers/:id", { schema: Put }, async ({ params: { id }, body }, reply) => {
+      if (!isCountry(body.country))
+        throw new ProblemError("unprocessable", "country is no country of ISO 3166-1, such as DE; Greece is GR");
       const time_zone = timeZoneOf(body.time_zone);
       if (time_zone === undefined)
         throw new ProblemError("unprocessable", "time_zone is not an IANA zone, such as Europe/Berlin");

@@ -2,6 +2,7 @@ import { isDeepStrictEqual } from "node:util";
 import type { FastifyPluginAsyncTypebox } from "@fastify/type-provider-typebox";
 import type { Pool } from "pg";
 import { Type } from "typebox";
+import { nameOf } from "../domain/name.js";
 import { faultsOf, metricOf, requireUnit } from "../domain/plan.js";
 import { notFound, ProblemError } from "../problem.js";
 import { ById, METRIC, operation, PlanBody, type Terms } from "../schemas.js";
@@ -45,10 +46,14 @@ export const planRoutes =
 /** One spelling for what is the same: the metric's name as usage has it. */
 function canonical(terms: Terms): Terms {
   const name = terms.name.toWellFormed();
-  const metric = metricOf(terms)?.normalize("NFC").trim();
-  if (metric === undefined) return { ...terms, name };
-  if (metric === "" || !metric.isWellFormed() || metric.includes("\ufffd"))
-    throw new ProblemError("unprocessable", "metric is empty or not well-formed Unicode");
-  if ([...metric].length > METRIC) throw new ProblemError("unprocessable", `metric has more than ${METRIC} characters in NFC`);
+  const written = metricOf(terms);
+  if (written === undefined) return { ...terms, name };
+  const metric = nameOf(written, METRIC);
+  if (metric === undefined) {
+    throw new ProblemError(
+      "unprocessable",
+      `metric is empty, longer than ${METRIC} characters in NFC, or not well-formed Unicode`,
+    );
+  }
   return { ...terms, name, metric } as Terms;
 }

@@ -11,13 +11,14 @@ import { existsSync } from "node:fs";
 import { cp, mkdir, readFile, rm, symlink, writeFile } from "node:fs/promises";
 import { delimiter, dirname, join } from "node:path";
 import { test } from "node:test";
+import { freePort } from "../support/port.mjs";
 import { differences, readImage, SCRATCH } from "./layers.mjs";
 import {
   atTheEnd,
   engine,
-  freePort,
   peer,
   postgres,
+  productionPackages,
   ROOT,
   run,
   schleuse,
@@ -140,7 +141,6 @@ async function layOut(folder) {
   const source = join(folder, "source");
   const project = join(folder, "project");
   const app = join(project, "app");
-  const install = ["ci", "--ignore-scripts", "--no-audit", "--no-fund"];
   const built = async () => {
     const outside = ["node_modules", "dist", "tests", "parity"].map((name) => join(SERVICE, name));
     await cp(SERVICE, source, { recursive: true, filter: (path) => !outside.includes(path) });
@@ -148,14 +148,13 @@ async function layOut(folder) {
     if (existsSync(join(SERVICE, "node_modules/.package-lock.json"))) {
       await symlink(join(SERVICE, "node_modules"), join(source, "node_modules"));
     } else {
-      await run("npm", install, { cwd: source, seconds: 300 });
+      await run("npm", ["ci", "--ignore-scripts", "--no-audit", "--no-fund"], { cwd: source, seconds: 300 });
     }
     await run("npm", ["run", "build"], { cwd: source });
   };
   const installed = async () => {
     await mkdir(app, { recursive: true });
-    for (const name of ["package.json", "package-lock.json"]) await cp(join(SERVICE, name), join(app, name));
-    await run("npm", [...install, "--omit=dev"], { cwd: app, seconds: 300 });
+    await productionPackages(app, SERVICE);
     await rm(join(app, "package-lock.json"));
   };
   await Promise.all([built(), installed()]);

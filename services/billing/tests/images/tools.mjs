@@ -2,12 +2,12 @@
 
 import { spawn } from "node:child_process";
 import { existsSync } from "node:fs";
-import { chmod, mkdtemp, readdir, readFile, statfs, writeFile } from "node:fs/promises";
-import { createServer } from "node:net";
+import { chmod, cp, mkdtemp, readdir, readFile, statfs, writeFile } from "node:fs/promises";
 import { freemem, homedir, tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
+import { freePort } from "../support/port.mjs";
 
 /** The repository. */
 export const ROOT = fileURLToPath(new URL("../../../..", import.meta.url));
@@ -159,20 +159,6 @@ export async function temporaryFolder() {
   return folder;
 }
 
-/** A port that is free now, below those that the kernel gives to whoever connects (ip(7)). */
-export async function freePort() {
-  for (;;) {
-    const port = 10_000 + Math.floor(Math.random() * 10_000);
-    const server = createServer();
-    const free = await new Promise((resolve) => {
-      server.once("error", () => resolve(false));
-      server.listen(port, "127.0.0.1", () => resolve(true));
-    });
-    await new Promise((resolve) => server.close(resolve));
-    if (free) return port;
-  }
-}
-
 /** Starts a server that runs until the end, and waits until it answers at `url`. */
 export async function startServer(program, args, url) {
   const server = start(program, args, { stdio: "ignore" });
@@ -191,6 +177,12 @@ export async function startRegistry(folder) {
   );
   await startServer(peer("docker-registry"), ["serve", config], `http://${address}/v2/`);
   return address;
+}
+
+/** What the service needs to run, without what it needs to be built, in `folder`. */
+export async function productionPackages(folder, service) {
+  for (const name of ["package.json", "package-lock.json"]) await cp(join(service, name), join(folder, name));
+  await run("npm", ["ci", "--omit=dev", "--ignore-scripts", "--no-audit", "--no-fund"], { cwd: folder, seconds: 300 });
 }
 
 /** The program that all this is for, as it is built now. */

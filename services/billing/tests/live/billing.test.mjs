@@ -467,6 +467,12 @@ describe("customers, plans, subscriptions", () => {
     assertProblem(await put({ from: "2030-01-01", plan: "nothing" }), 404, "not-found");
     assertProblem(await put({ from: "2030-01-01" }, "nobody"), 404, "not-found");
   });
+  test("a country that is none is refused: somewhere else is billed without VAT", async () => {
+    for (const country of ["EL", "UK", "XI", "EU", "ZZ"]) {
+      assertProblem(await call("PUT", `/api/customers/${nextId()}`, { ...CUSTOMER, country }), 422, "unprocessable", country);
+    }
+    for (const country of ["GR", "GB", "US"]) await api("PUT", `/api/customers/${nextId()}`, { ...CUSTOMER, country });
+  });
   test("the plan's currency is the customer's, and that one stays, as does the time zone", async () => {
     const customer = await subscribed();
     await api("PUT", "/api/plans/dollars", { kind: "flat", name: "Dollars", currency: "USD", fee: "1" });

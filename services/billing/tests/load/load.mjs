@@ -52,7 +52,7 @@ function requests() {
         key: `k-${n}`,
         customer: customer(),
         metric: "traffic",
-        quantity: `1.${n % 1000},5`.replace(/\.(\d{1,2}),/, ","),
+        quantity: `${n % 1000},5`,
         unit: "MB",
         at,
       },

@@ -7,8 +7,20 @@ import { cp, mkdir, readdir, readFile, writeFile } from "node:fs/promises";
 import { delimiter, dirname, join } from "node:path";
 import { test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
-import { atTheEnd, freePort, peer, postgres, ROOT, run, schleuse, startServer, temporaryFolder, undo } from "../images/tools.mjs";
+import {
+  atTheEnd,
+  peer,
+  postgres,
+  productionPackages,
+  ROOT,
+  run,
+  schleuse,
+  startServer,
+  temporaryFolder,
+  undo,
+} from "../images/tools.mjs";
 import { clientOf } from "../support/client.mjs";
+import { freePort } from "../support/port.mjs";
 import { BILLING, migrate } from "../support/service.mjs";
 
 process.env.PATH = [dirname(peer("node")), process.env.PATH].join(delimiter);
@@ -46,8 +58,7 @@ async function setUp() {
 
   const modules = join(folder, "modules");
   await mkdir(modules);
-  for (const name of ["package.json", "package-lock.json"]) await cp(join(BILLING, name), join(modules, name));
-  await run("npm", ["ci", "--omit=dev", "--ignore-scripts", "--no-audit", "--no-fund"], { cwd: modules, seconds: 300 });
+  await productionPackages(modules, BILLING);
 
   const [listen, port] = [`127.0.0.1:${await freePort()}`, await freePort()];
   await writeFile(join(project, "production.env"), `DATABASE_URL=${databaseUrl}\n`, { mode: 0o600 });

@@ -2,12 +2,12 @@
 import { execFile, spawn } from "node:child_process";
 import { once } from "node:events";
 import { mkdtemp } from "node:fs/promises";
-import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
+import { freePort } from "./port.mjs";
 
 const run = promisify(execFile);
 export const BILLING = fileURLToPath(new URL("../..", import.meta.url));
@@ -43,16 +43,6 @@ export const migrate = (databaseUrl, folder = BILLING) =>
     env: { ...process.env, DATABASE_URL: databaseUrl },
     timeout: 60_000,
   });
-
-/** A port that nobody has right now. */
-export async function freePort() {
-  const server = createServer().listen(0, "127.0.0.1");
-  await once(server, "listening");
-  const { port } = server.address();
-  server.close();
-  await once(server, "close");
-  return port;
-}
 
 /** The service from the build in `folder`. Resolves when it answers on its port at all, or has exited. */
 export async function startService({ databaseUrl, folder = BILLING, env = {} }) {

@@ -163,6 +163,7 @@ describe("problems", () => {
       "58030",
       "28P01",
       "3D000",
+      "42P01",
     ];
     const codes = ["ECONNREFUSED", "ECONNRESET", "EPIPE", "ETIMEDOUT", "ENOTFOUND", "EHOSTUNREACH", "EAI_AGAIN"];
     for (const error of [
