@@ -1,5 +1,6 @@
 // 500 requests a second for 30 s, on loopback: no error, p99 at most 50 ms, memory flat. `--short` makes it 6 s and holds only what
-// a busy machine can hold as well: no error, and the rate.
+// a busy machine can hold as well: no error, and half of the rate. Latency and rate there say more about the neighbours than about
+// the service; `make bench` holds them.
 import autocannon from "autocannon";
 import { insistentClientOf } from "../support/client.mjs";
 import { migrate, startPostgres, startService } from "../support/service.mjs";
@@ -9,6 +10,8 @@ const RATE = 500;
 const SECONDS = short ? 6 : 30;
 const WARM_UP = short ? 2 : 10;
 const P99_MS = 50;
+/** The share of the rate that must be reached. */
+const SHARE = short ? 0.5 : 0.98;
 /** How much higher the median of the last third may be than that of the first: a leak of one request in ten would be seen. */
 const GROWTH = 1.1;
 const CUSTOMERS = 50;
@@ -90,7 +93,7 @@ try {
   const [first, last] = [median(memory.slice(0, third)), median(memory.slice(-third))];
   const rate = result.requests.total / result.duration;
   const bars = [
-    ["requests a second", rate.toFixed(0), rate >= RATE * 0.98],
+    ["requests a second", rate.toFixed(0), rate >= RATE * SHARE],
     ["errors, time-outs", result.errors + result.timeouts, result.errors + result.timeouts === 0],
     ["answers other than 2xx", result.non2xx, result.non2xx === 0],
     [`p99, ms (p50 ${result.latency.p50}, max ${result.latency.max})`, result.latency.p99, short || result.latency.p99 <= P99_MS],
