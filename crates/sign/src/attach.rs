@@ -1,5 +1,7 @@
 //! Writing signatures and attestations to a registry.
 
+use std::collections::BTreeMap;
+
 use schleuse_model::{Digest, PinnedRef, TagRef, Timestamp};
 use schleuse_oci::{Body, Descriptor, Error as OciError, Pull, Push, Referrers};
 
@@ -9,6 +11,7 @@ use crate::fetch::{Limits, Source, find_bundle, legacy_tag};
 use crate::keys::Signer;
 use crate::statement::Statement;
 use crate::trust::{Role, Trust};
+use crate::verify::Demand;
 use crate::{legacy, simple};
 
 /// A registry that may be written.
@@ -32,15 +35,19 @@ impl<'a> Store<'a> {
 /// How an image is signed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SignOptions {
-    /// Also under the legacy tag, for skopeo, podman and cosign 2. On by default.
+    /// As a bundle, for cosign 3 and us. On by default.
+    pub bundle: bool,
+    /// Under the legacy tag, for skopeo, podman and cosign 2. On by default.
     pub legacy: bool,
     /// The name in the legacy payload (see [`simple::payload`]). `None`: the repository.
     pub identity: Option<String>,
+    /// What is signed beside the digest: name and value, in both formats.
+    pub annotations: BTreeMap<String, String>,
 }
 
 impl Default for SignOptions {
     fn default() -> Self {
-        Self { legacy: true, identity: None }
+        Self { bundle: true, legacy: true, identity: None, annotations: BTreeMap::new() }
     }
 }
 
@@ -69,7 +76,7 @@ const LEGACY_ATTEMPTS: u32 = 5;
 /// The most legacy layers that are merged into.
 const LEGACY_LAYERS: usize = 1024;
 
-/// Signs `image` with `signer`, as a bundle and (by `options`) under the legacy tag. Signing again with the same key adds nothing.
+/// Signs `image` with `signer` in the formats of `options`. Signing the same again with the same key adds nothing.
 ///
 /// # Errors
 /// [`Error`]; on [`Error::LegacyContended`] the bundle is there.
@@ -80,12 +87,9 @@ pub async fn sign_image(
     options: &SignOptions,
     now: Timestamp,
 ) -> Result<Signed, Error> {
-    let bundle = sign_bundle(store, image, signer, now).await?;
-    let legacy = if options.legacy {
-        sign_legacy(store, image, signer, options.identity.as_deref()).await?
-    } else {
-        Written::NotWanted
-    };
+    let bundle =
+        if options.bundle { sign_bundle(store, image, signer, options, now).await? } else { Written::NotWanted };
+    let legacy = if options.legacy { sign_legacy(store, image, signer, options).await? } else { Written::NotWanted };
     Ok(Signed { bundle, legacy })
 }
 
@@ -93,11 +97,13 @@ async fn sign_bundle(
     store: Store<'_>,
     image: &PinnedRef,
     signer: &dyn Signer,
+    options: &SignOptions,
     now: Timestamp,
 ) -> Result<Written, Error> {
     // Any role does: the question is only whether this key has signed this digest.
     let own = Trust::only(signer.public_key(), Role::Build);
-    match find_bundle(store.source(), image, &own, Role::Build, Limits::SIGNATURES, now).await {
+    let demand = Demand { annotations: options.annotations.clone(), ..Demand::one(Role::Build) };
+    match find_bundle(store.source(), image, &own, &demand, Limits::SIGNATURES, now).await {
         Ok(_) => return Ok(Written::Already),
         Err(Error::Untrusted(_)) => {}
         Err(error) => return Err(error),
@@ -106,7 +112,8 @@ async fn sign_bundle(
         Some(manifest) => manifest.descriptor(),
         None => return Err(OciError::Missing { what: image.to_string() }.into()),
     };
-    attach_statement(store, image, &subject, &Statement::signature(image.digest())?, signer, now).await?;
+    let statement = Statement::signature(image.digest(), &options.annotations)?;
+    attach_statement(store, image, &subject, &statement, signer, now).await?;
     Ok(Written::New)
 }
 
@@ -142,10 +149,11 @@ async fn sign_legacy(
     store: Store<'_>,
     image: &PinnedRef,
     signer: &dyn Signer,
-    identity: Option<&str>,
+    options: &SignOptions,
 ) -> Result<Written, Error> {
     let tag = legacy_tag(image, legacy::SIGNATURES)?;
-    let payload = simple::payload(image.repository(), image.digest(), identity);
+    let payload =
+        simple::payload(image.repository(), image.digest(), options.identity.as_deref(), &options.annotations);
     for attempt in 0..LEGACY_ATTEMPTS {
         match append(store, image, &tag, &payload, signer).await? {
             Some(artifact) => {

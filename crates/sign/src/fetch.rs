@@ -23,7 +23,7 @@ use crate::candidate::{Candidate, Origin, SIGNATURE_LIMIT};
 use crate::error::Error;
 use crate::legacy;
 use crate::trust::{Role, Trust};
-use crate::verify::{ATTESTATION_LIMIT, Check, Reason, Verified};
+use crate::verify::{ATTESTATION_LIMIT, Check, Demand, Reason, Verified};
 
 /// What may be read: no write access in sight.
 #[derive(Clone, Copy, Debug)]
@@ -62,16 +62,39 @@ pub async fn find_signature(
     limits: Limits,
     now: Timestamp,
 ) -> Result<Verified, Error> {
-    let mut check = Check::new(image, trust, role, now)?;
-    if let Some(verified) = among_bundles(&mut check, source, image, limits).await? {
-        return Ok(verified);
+    let demand = Demand::one(role);
+    let mut check = Check::new(image, trust, &demand, now)?;
+    search(&mut check, source, image, limits).await?;
+    Ok(check.one()?)
+}
+
+/// Finds as many signatures of `image` as are demanded, and reads no more than that takes.
+///
+/// # Errors
+/// [`Error::Untrusted`] if they are not there; [`Error::Registry`] if that could not be found out.
+pub async fn find_signatures(
+    source: Source<'_>,
+    image: &PinnedRef,
+    trust: &Trust,
+    demand: &Demand,
+    limits: Limits,
+    now: Timestamp,
+) -> Result<Vec<Verified>, Error> {
+    let mut check = Check::new(image, trust, demand, now)?;
+    search(&mut check, source, image, limits).await?;
+    Ok(check.verdict()?)
+}
+
+async fn search(check: &mut Check<'_>, source: Source<'_>, image: &PinnedRef, limits: Limits) -> Result<(), Error> {
+    if among_bundles(check, source, image, limits).await? {
+        return Ok(());
     }
     for layer in legacy_layers(source, image, legacy::SIGNATURES, limits).await? {
-        if let Some(verified) = check.accept(&legacy_candidate(source, image, &layer, limits).await?) {
-            return Ok(verified);
+        if check.accept(&legacy_candidate(source, image, &layer, limits).await?) {
+            break;
         }
     }
-    Err(check.refuse().into())
+    Ok(())
 }
 
 /// As [`find_signature`], bundles only.
@@ -79,15 +102,13 @@ pub(crate) async fn find_bundle(
     source: Source<'_>,
     image: &PinnedRef,
     trust: &Trust,
-    role: Role,
+    demand: &Demand,
     limits: Limits,
     now: Timestamp,
 ) -> Result<Verified, Error> {
-    let mut check = Check::new(image, trust, role, now)?;
-    match among_bundles(&mut check, source, image, limits).await? {
-        Some(verified) => Ok(verified),
-        None => Err(check.refuse().into()),
-    }
+    let mut check = Check::new(image, trust, demand, now)?;
+    among_bundles(&mut check, source, image, limits).await?;
+    Ok(check.one()?)
 }
 
 async fn among_bundles(
@@ -95,15 +116,15 @@ async fn among_bundles(
     source: Source<'_>,
     image: &PinnedRef,
     limits: Limits,
-) -> Result<Option<Verified>, Error> {
+) -> Result<bool, Error> {
     for referrer in bundles_first(source, image, limits).await? {
         if let Some(candidate) = bundle(source, image, &referrer, limits).await?
-            && let Some(verified) = check.accept(&candidate)
+            && check.accept(&candidate)
         {
-            return Ok(Some(verified));
+            return Ok(true);
         }
     }
-    Ok(None)
+    Ok(false)
 }
 
 /// Every bundle that refers to `image` whose remark is `predicate_type` or that has none, and every legacy attestation under its

@@ -38,11 +38,11 @@ pub use artifact::{Artifact, bundle_artifact};
 pub use attach::{SignOptions, Signed, Store, Written, attach_statement, sign_image};
 pub use candidate::Candidate;
 pub use error::{Error, Malformed, SignerError};
-pub use fetch::{Limits, Source, find_signature};
+pub use fetch::{Limits, Source, find_signature, find_signatures};
 pub use keys::{Fingerprint, KeyError, KeyPair, PublicKey, Signer};
 pub use statement::{Statement, sign_statement};
-pub use trust::{Role, Trust, TrustError, TrustedKey};
+pub use trust::{Identity, Revocation, Role, Trust, TrustError, TrustedKey};
 pub use verify::{
-    Attestations, Reason, Rejected, Verified, VerifiedStatement, VerifyError, attestations, verify, verify_envelope,
-    verify_evidence, verify_statement,
+    Attestations, Attributed, Demand, Quorum, Reason, Rejected, Verified, VerifiedStatement, VerifyError, attestations,
+    attestations_of, attribute_envelope, verify, verify_demand, verify_envelope, verify_evidence, verify_statement,
 };

@@ -1,8 +1,11 @@
 //! cosign's legacy payload ("simple signing", containers/image `docs/containers-signature.5.md`): which digest, under which name.
 //! Signed as it is, without an envelope; what cosign 2, skopeo and podman read.
 
+use std::collections::BTreeMap;
+
 use schleuse_model::{Digest, Repository, json};
 use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
 
 use crate::error::{Malformed, shown};
 
@@ -16,7 +19,7 @@ pub const PAYLOAD_LIMIT: usize = 64 << 10;
 struct Payload {
     critical: Critical,
     #[serde(default)]
-    optional: serde_json::Value,
+    optional: Value,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -39,9 +42,25 @@ struct Image {
     digest: String,
 }
 
-/// The payload that says `digest` is signed. `identity` is the name it is signed under: readers with an identity policy compare
+/// What a payload says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Signed {
+    /// What is signed.
+    pub digest: Digest,
+    /// The name it is signed under. Nothing is decided by it here: one image may lie in several places.
+    pub identity: String,
+    /// cosign's annotations: the members of `optional` that are text.
+    pub annotations: BTreeMap<String, String>,
+}
+
+/// The payload that says `digest` is signed, with `annotations` beside it. `identity` is the name it is signed under: readers with an identity policy compare
 /// it (skopeo's default wants `host/name:tag`); without one it is the repository, as cosign writes it.
-pub fn payload(repository: &Repository, digest: &Digest, identity: Option<&str>) -> Vec<u8> {
+pub fn payload(
+    repository: &Repository,
+    digest: &Digest,
+    identity: Option<&str>,
+    annotations: &BTreeMap<String, String>,
+) -> Vec<u8> {
     let reference = identity.map_or_else(|| repository.to_string(), str::to_owned);
     json::to_bytes(&Payload {
         critical: Critical {
@@ -49,24 +68,39 @@ pub fn payload(repository: &Repository, digest: &Digest, identity: Option<&str>)
             image: Image { digest: digest.to_string() },
             kind: KIND.to_owned(),
         },
-        optional: serde_json::Value::Null,
+        optional: if annotations.is_empty() {
+            Value::Null
+        } else {
+            annotations.iter().map(|(name, value)| (name.clone(), value.clone().into())).collect::<Map<_, _>>().into()
+        },
     })
 }
 
-/// The digest that `payload` signs.
+/// Reads a payload of at most [`PAYLOAD_LIMIT`] bytes.
 ///
 /// # Errors
 /// If it is malformed, or another kind of payload. The outer error is about the format; the inner text is a digest that is none.
-pub fn signed_digest(payload: &[u8]) -> Result<Digest, Malformed> {
+pub fn read(payload: &[u8]) -> Result<Signed, Malformed> {
     let read: Payload = json::from_untrusted(payload, PAYLOAD_LIMIT).map_err(Malformed::json(WHAT))?;
-    if read.critical.kind != KIND {
-        return Err(Malformed::kind(WHAT, &read.critical.kind));
+    let Critical { identity, image, kind } = read.critical;
+    if kind != KIND {
+        return Err(Malformed::kind(WHAT, &kind));
     }
-    read.critical
-        .image
-        .digest
-        .parse()
-        .map_err(|_| Malformed::Kind { what: WHAT, found: shown(&read.critical.image.digest) })
+    let digest = image.digest.parse().map_err(|_| Malformed::Kind { what: WHAT, found: shown(&image.digest) })?;
+    let annotations = match read.optional {
+        Value::Object(members) => text_members(members),
+        _ => BTreeMap::new(),
+    };
+    Ok(Signed { digest, identity: identity.reference, annotations })
+}
+
+/// The members that are text: annotations of other types are none that one could ask for.
+pub(crate) fn text_members(members: impl IntoIterator<Item = (String, Value)>) -> BTreeMap<String, String> {
+    let text = |(name, value)| match value {
+        Value::String(text) => Some((name, text)),
+        _ => None,
+    };
+    members.into_iter().filter_map(text).collect()
 }
 
 #[cfg(test)]
@@ -77,7 +111,7 @@ mod tests {
     fn as_cosign_writes_it() {
         let repository: Repository = "ghcr.io/acme/billing".parse().unwrap();
         let digest = Digest::sha256(b"");
-        let bytes = payload(&repository, &digest, None);
+        let bytes = payload(&repository, &digest, None, &BTreeMap::new());
         assert_eq!(
             std::str::from_utf8(&bytes).unwrap(),
             concat!(
@@ -86,18 +120,20 @@ mod tests {
                 r#""type":"cosign container image signature"},"optional":null}"#
             )
         );
-        assert_eq!(signed_digest(&bytes).unwrap(), digest);
+        assert_eq!(read(&bytes).unwrap().digest, digest);
     }
 
     #[test]
     fn another_kind_of_payload_is_refused() {
-        let good = String::from_utf8(payload(&"ghcr.io/a/b".parse().unwrap(), &Digest::sha256(b""), None)).unwrap();
+        let good =
+            String::from_utf8(payload(&"ghcr.io/a/b".parse().unwrap(), &Digest::sha256(b""), None, &BTreeMap::new()))
+                .unwrap();
         for (from, to) in [
             ("cosign container image signature", "atomic container signature"),
             ("sha256:", "sha1:"),
             (r#""optional":null"#, r#""optional":null,"optional":{}"#),
         ] {
-            assert!(signed_digest(good.replace(from, to).as_bytes()).is_err(), "{to}");
+            assert!(read(good.replace(from, to).as_bytes()).is_err(), "{to}");
         }
     }
 }

@@ -15,6 +15,7 @@ use serde_json::value::RawValue;
 use crate::dsse::Envelope;
 use crate::error::{Error, Malformed};
 use crate::keys::Signer;
+use crate::simple::text_members;
 
 /// What we write.
 pub const STATEMENT_V1: &str = "https://in-toto.io/Statement/v1";
@@ -44,6 +45,20 @@ pub struct Subject {
     pub name: Option<String>,
     /// Algorithm and lower-case hex digits.
     pub digest: BTreeMap<String, String>,
+    /// What the signer wrote beside it.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub annotations: Option<BTreeMap<String, serde_json::Value>>,
+}
+
+impl Subject {
+    /// The digests of algorithms that we know.
+    pub fn digests(&self) -> impl Iterator<Item = Digest> {
+        self.digest.iter().filter_map(|(algorithm, hex)| format!("{algorithm}:{hex}").parse().ok())
+    }
+
+    fn is(&self, digest: &Digest) -> bool {
+        self.digest.get(digest.algorithm().name()).is_some_and(|hex| hex == digest.hex())
+    }
 }
 
 #[derive(Deserialize)]
@@ -73,9 +88,9 @@ struct WriteSubject<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     name: Option<&'a str>,
     digest: BTreeMap<&'a str, &'a str>,
-    /// cosign 3 writes an empty object beside a signature's subject; so do we.
+    /// cosign 3 writes an empty object beside a signature's subject where there are none; so do we.
     #[serde(skip_serializing_if = "Option::is_none")]
-    annotations: Option<BTreeMap<String, String>>,
+    annotations: Option<&'a BTreeMap<String, String>>,
 }
 
 impl Statement {
@@ -90,24 +105,27 @@ impl Statement {
         digest: &Digest,
         predicate: impl AsRef<[u8]>,
     ) -> Result<Self, Malformed> {
-        Self::write(predicate_type, Some(name.as_ref()), digest, predicate.as_ref())
+        Self::write(predicate_type, Some(name.as_ref()), digest, predicate.as_ref(), None)
     }
 
-    /// cosign 3's "this digest is signed": predicate type `sign/v1`, empty predicate, no name.
+    /// cosign 3's "this digest is signed": predicate type `sign/v1`, empty predicate, no name, the annotations at the subject.
     ///
     /// # Errors
     /// None in practice.
-    pub fn signature(digest: &Digest) -> Result<Self, Malformed> {
-        Self::write(COSIGN_SIGN_V1, None, digest, b"{}")
+    pub fn signature(digest: &Digest, annotations: &BTreeMap<String, String>) -> Result<Self, Malformed> {
+        Self::write(COSIGN_SIGN_V1, None, digest, b"{}", Some(annotations))
     }
 
-    fn write(predicate_type: &str, name: Option<&str>, digest: &Digest, predicate: &[u8]) -> Result<Self, Malformed> {
+    fn write(
+        predicate_type: &str,
+        name: Option<&str>,
+        digest: &Digest,
+        predicate: &[u8],
+        annotations: Option<&BTreeMap<String, String>>,
+    ) -> Result<Self, Malformed> {
         let raw: &RawValue = json::from_untrusted(predicate, predicate.len()).map_err(Malformed::json("predicate"))?;
-        let subject = WriteSubject {
-            name,
-            digest: BTreeMap::from([(digest.algorithm().name(), digest.hex())]),
-            annotations: name.is_none().then(BTreeMap::new),
-        };
+        let subject =
+            WriteSubject { name, digest: BTreeMap::from([(digest.algorithm().name(), digest.hex())]), annotations };
         let payload = json::to_bytes(&Write { kind: STATEMENT_V1, subject: [subject], predicate_type, predicate: raw });
         let limit = payload.len();
         Self::parse(payload.into(), limit)
@@ -168,9 +186,13 @@ impl Statement {
 
     /// Whether one of its subjects has exactly this digest.
     pub fn is_about(&self, digest: &Digest) -> bool {
-        let has =
-            |subject: &Subject| subject.digest.get(digest.algorithm().name()).is_some_and(|hex| hex == digest.hex());
-        self.subjects.iter().any(has)
+        self.subjects.iter().any(|subject| subject.is(digest))
+    }
+
+    /// What the signer wrote beside the subject that has this digest: the annotations that are text.
+    pub fn annotations(&self, digest: &Digest) -> BTreeMap<String, String> {
+        let subject = self.subjects.iter().find(|subject| subject.is(digest));
+        text_members(subject.and_then(|subject| subject.annotations.clone()).unwrap_or_default())
     }
 }
 
@@ -205,7 +227,7 @@ mod tests {
 
     #[test]
     fn a_signature_is_byte_for_byte_cosign_s() {
-        let statement = Statement::signature(&Digest::sha256(b"")).unwrap();
+        let statement = Statement::signature(&Digest::sha256(b""), &BTreeMap::new()).unwrap();
         assert_eq!(
             std::str::from_utf8(statement.payload()).unwrap(),
             concat!(

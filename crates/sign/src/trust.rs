@@ -1,9 +1,13 @@
 //! Whom we believe, and for what (DESIGN §6, "Trust is by role").
 
-use std::collections::{BTreeMap, BTreeSet};
+mod key;
+
+use std::collections::BTreeMap;
 use std::fmt;
 
-use schleuse_model::{Exit, Explain};
+use schleuse_model::{Digest, Exit, Explain, Timestamp};
+
+pub use key::{Identity, Revocation, TrustedKey};
 
 use crate::keys::{Fingerprint, PublicKey};
 
@@ -41,58 +45,6 @@ impl fmt::Display for Role {
     }
 }
 
-/// A key, what it is trusted for, and whose it is.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct TrustedKey {
-    key: PublicKey,
-    roles: BTreeSet<Role>,
-    person: Option<String>,
-}
-
-impl TrustedKey {
-    /// `key`, trusted for `roles`, of nobody in particular.
-    pub fn new(key: PublicKey, roles: impl IntoIterator<Item = Role>) -> Self {
-        Self { key, roles: roles.into_iter().collect(), person: None }
-    }
-
-    /// The same as the key of `person`.
-    #[must_use]
-    pub fn of(mut self, person: impl Into<String>) -> Self {
-        self.person = Some(person.into());
-        self
-    }
-
-    /// The key.
-    pub const fn key(&self) -> &PublicKey {
-        &self.key
-    }
-
-    /// Whose it is, where the configuration says it. A quorum counts these, not keys.
-    pub fn person(&self) -> Option<&str> {
-        self.person.as_deref()
-    }
-
-    /// What it is trusted for.
-    pub const fn roles(&self) -> &BTreeSet<Role> {
-        &self.roles
-    }
-
-    /// Its fingerprint.
-    pub fn fingerprint(&self) -> Fingerprint {
-        self.key.fingerprint()
-    }
-
-    /// Its fingerprint, short, for people.
-    pub fn short(&self) -> String {
-        self.key.fingerprint().short()
-    }
-
-    /// Whether it is trusted for `role`.
-    pub fn holds(&self, role: Role) -> bool {
-        self.roles.contains(&role)
-    }
-}
-
 /// The most keys that are trusted at once: what bounds the work of one signature check.
 pub const KEYS_LIMIT: usize = 64;
 
@@ -100,6 +52,8 @@ pub const KEYS_LIMIT: usize = 64;
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Trust {
     keys: Vec<TrustedKey>,
+    /// When the journal first named a release, as far as somebody has looked it up.
+    named: BTreeMap<Digest, Timestamp>,
 }
 
 /// A set of keys that contradicts itself or the rules of the roles.
@@ -137,6 +91,12 @@ pub enum TrustError {
         /// The key.
         key: Fingerprint,
     },
+    /// Trusted here, revoked there; or revoked in two ways.
+    #[error("the key {key} is listed as revoked, and as trusted or as revoked in another way")]
+    TwoStandings {
+        /// The key.
+        key: Fingerprint,
+    },
     /// More than [`KEYS_LIMIT`] keys.
     #[error("{found} keys are trusted; at most {KEYS_LIMIT} can be")]
     TooMany {
@@ -156,6 +116,9 @@ impl Explain for TrustError {
             Self::Nobody { role, .. } => {
                 vec![format!("write `{role} = [{{ key = \"…\", person = \"…\" }}]` under [trust]")]
             }
+            Self::TwoStandings { .. } => {
+                vec!["take it out of its role: a revoked key is listed under `revoked` alone".to_owned()]
+            }
             _ => Vec::new(),
         }
     }
@@ -166,7 +129,7 @@ impl Trust {
     ///
     /// # Errors
     /// If the rules of DESIGN §6 do not hold: the build key holds no other role; `approve` and `quarantine` belong to a named
-    /// person; one key is one person's.
+    /// person; one key is one person's, and trusted or revoked, not both.
     pub fn new(keys: impl IntoIterator<Item = TrustedKey>) -> Result<Self, TrustError> {
         let mut merged: BTreeMap<Fingerprint, TrustedKey> = BTreeMap::new();
         for one in keys {
@@ -182,7 +145,7 @@ impl Trust {
             return Err(TrustError::TooMany { found: merged.len() });
         }
         merged.values().try_for_each(lawful)?;
-        Ok(Self { keys: merged.into_values().collect() })
+        Ok(Self { keys: merged.into_values().collect(), named: BTreeMap::new() })
     }
 
     /// Every key, in the order of their fingerprints.
@@ -190,14 +153,33 @@ impl Trust {
         self.keys.iter()
     }
 
-    /// The keys trusted for `role`.
+    /// The keys whose signatures can count for `role`: also superseded ones, for what they signed before.
     pub fn holders(&self, role: Role) -> impl Iterator<Item = &TrustedKey> {
-        self.keys.iter().filter(move |key| key.holds(role))
+        self.keys.iter().filter(move |key| key.holds(role) && key.revoked() != Some(Revocation::Compromised))
+    }
+
+    /// Whether a key was superseded: then what the journal has named counts, see [`Trust::naming`].
+    pub fn has_superseded(&self) -> bool {
+        self.keys.iter().any(|key| matches!(key.revoked(), Some(Revocation::Superseded { .. })))
+    }
+
+    /// The same trust, knowing that a verified journal entry has named `digest` at `at`. A superseded key's signatures hold for
+    /// what was named before it was superseded; without this, for nothing.
+    #[must_use]
+    pub fn naming(mut self, digest: Digest, at: Timestamp) -> Self {
+        let known = self.named.entry(digest).or_insert(at);
+        *known = at.min(*known);
+        self
+    }
+
+    /// Whether the journal is known to have named `digest` before `since`.
+    pub(crate) fn named_before(&self, digest: &Digest, since: Timestamp) -> bool {
+        self.named.get(digest).is_some_and(|at| *at < since)
     }
 
     /// One key alone, for `role`: what a signer looks for when it asks whether it has signed already.
     pub(crate) fn only(key: &PublicKey, role: Role) -> Self {
-        Self { keys: vec![TrustedKey::new(key.clone(), [role])] }
+        Self { keys: vec![TrustedKey::new(key.clone(), [role])], named: BTreeMap::new() }
     }
 }
 
@@ -206,6 +188,9 @@ fn merge(known: &mut TrustedKey, other: TrustedKey) -> Result<(), TrustError> {
         && first != second
     {
         return Err(TrustError::TwoPeople { key: known.fingerprint(), first: first.clone(), second: second.clone() });
+    }
+    if known.revoked() != other.revoked() {
+        return Err(TrustError::TwoStandings { key: known.fingerprint() });
     }
     known.roles.extend(other.roles);
     known.person = known.person.take().or(other.person);
@@ -232,45 +217,4 @@ fn lawful(one: &TrustedKey) -> Result<(), TrustError> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::keys::{KeyPair, Signer as _};
-
-    fn key() -> PublicKey {
-        KeyPair::generate(&mut rand_core::OsRng).unwrap().public_key().clone()
-    }
-
-    #[test]
-    fn one_key_listed_twice_holds_both_roles() {
-        let key = key();
-        let listed =
-            [TrustedKey::new(key.clone(), [Role::Approve]).of("ada"), TrustedKey::new(key.clone(), [Role::Quarantine])];
-        let trust = Trust::new(listed).unwrap();
-        let one = trust.keys().next().unwrap();
-        assert!(one.holds(Role::Approve) && one.holds(Role::Quarantine) && !one.holds(Role::Build));
-        assert_eq!((trust.keys().count(), one.person()), (1, Some("ada")));
-    }
-
-    #[test]
-    fn the_rules_of_the_roles() {
-        let (a, fingerprint) = {
-            let key = key();
-            (key.clone(), key.fingerprint())
-        };
-        let both = Trust::new([TrustedKey::new(a.clone(), [Role::Build, Role::Approve]).of("ada")]);
-        assert_eq!(both, Err(TrustError::BuildHolds { key: fingerprint, other: Role::Approve }));
-        let split = [TrustedKey::new(a.clone(), [Role::Build]), TrustedKey::new(a.clone(), [Role::BreakGlass])];
-        assert_eq!(Trust::new(split), Err(TrustError::BuildHolds { key: fingerprint, other: Role::BreakGlass }));
-        let nobody = Trust::new([TrustedKey::new(a.clone(), [Role::Approve])]);
-        assert_eq!(nobody, Err(TrustError::Nobody { key: fingerprint, role: Role::Approve }));
-        let two = [
-            TrustedKey::new(a.clone(), [Role::Approve]).of("ada"),
-            TrustedKey::new(a.clone(), [Role::Approve]).of("bo"),
-        ];
-        assert!(matches!(Trust::new(two), Err(TrustError::TwoPeople { .. })));
-        let name = Trust::new([TrustedKey::new(a, [Role::Approve]).of("a\u{1b}[2J")]);
-        assert_eq!(name, Err(TrustError::Name { key: fingerprint }));
-        let many = Trust::new((0..=KEYS_LIMIT).map(|_| TrustedKey::new(key(), [Role::Build])));
-        assert_eq!(many, Err(TrustError::TooMany { found: 65 }));
-    }
-}
+mod tests;

@@ -154,7 +154,7 @@ impl Scene {
         let image = repository.pin(manifest.digest().clone());
         if sign {
             let store = Store { pull: &wire, push: &wire, referrers: &wire };
-            let options = SignOptions { legacy: false, identity: None };
+            let options = SignOptions { legacy: false, ..SignOptions::default() };
             sign_image(store, &image, &self.key, &options, self.clock.now()).await.unwrap();
             self.signed.insert(image.digest().clone());
         }

@@ -1,6 +1,6 @@
 //! Why a signature was not accepted.
 
-use schleuse_model::{Exit, Explain, PinnedRef};
+use schleuse_model::{Exit, Explain, PinnedRef, Timestamp};
 
 use crate::candidate::Origin;
 use crate::error::Malformed;
@@ -31,6 +31,28 @@ pub enum Reason {
         holds: Vec<Role>,
         /// What is needed.
         needed: Role,
+    },
+    /// Well signed, by a key that was replaced, and the journal does not know the image from before.
+    #[error("signed by {}, superseded on {since}: that holds only for what the journal named before", key.short())]
+    Superseded {
+        /// The key.
+        key: Fingerprint,
+        /// When it was replaced.
+        since: Timestamp,
+    },
+    /// Well signed, by a key that others may have.
+    #[error("signed by {}, which is compromised: it holds for nothing until it is signed again", key.short())]
+    Compromised {
+        /// The key.
+        key: Fingerprint,
+    },
+    /// Well signed, without the annotation that is demanded.
+    #[error("signed without `{name}={wanted}`")]
+    Annotation {
+        /// Its name.
+        name: String,
+        /// The value demanded.
+        wanted: String,
     },
     /// Well signed, about something else.
     #[error("a signature of {found}, not of this image")]
@@ -101,6 +123,16 @@ pub enum VerifyError {
         /// The role.
         role: Role,
     },
+    /// More signers are demanded than there are.
+    #[error("{needed} signers are demanded, and only {possible} are trusted for `{role}`")]
+    TooFewTrusted {
+        /// How many are demanded.
+        needed: usize,
+        /// How many there are.
+        possible: usize,
+        /// The role.
+        role: Role,
+    },
     /// The registry was read, and there is nothing.
     #[error("{image} is not signed: the registry has no signature of it")]
     NoSignature {
@@ -117,6 +149,24 @@ pub enum VerifyError {
         /// Every candidate, in the order it was read.
         rejected: Vec<Rejected>,
     },
+    /// Some have signed, not enough.
+    #[error("{image} is signed by {} of the {needed} signers demanded{}", by.join(" and "), also(rejected))]
+    TooFew {
+        /// The image.
+        image: PinnedRef,
+        /// The role.
+        role: Role,
+        /// How many are demanded.
+        needed: usize,
+        /// Who has signed, short.
+        by: Vec<String>,
+        /// What does not count, in the order it was read.
+        rejected: Vec<Rejected>,
+    },
+}
+
+fn also(rejected: &[Rejected]) -> String {
+    if rejected.is_empty() { String::new() } else { format!("; {}", list(rejected)) }
 }
 
 /// The first few rejections as one line.
@@ -133,8 +183,8 @@ fn list(rejected: &[Rejected]) -> String {
 impl Explain for VerifyError {
     fn exit(&self) -> Exit {
         match self {
-            Self::NobodyTrusted { .. } => Exit::Usage,
-            Self::NoSignature { .. } | Self::NotTrusted { .. } => Exit::Untrusted,
+            Self::NobodyTrusted { .. } | Self::TooFewTrusted { .. } => Exit::Usage,
+            Self::NoSignature { .. } | Self::NotTrusted { .. } | Self::TooFew { .. } => Exit::Untrusted,
         }
     }
 
@@ -144,7 +194,11 @@ impl Explain for VerifyError {
         match self {
             Self::NobodyTrusted { role, .. } => vec![list_the_key(role)],
             Self::NoSignature { image } => vec![format!("if this build is yours, sign it: `schleuse sign {image}`")],
-            Self::NotTrusted { role, rejected, .. } => {
+            Self::TooFewTrusted { role, .. } => vec![format!("keys of one person count once; {}", list_the_key(role))],
+            Self::TooFew { image, .. } => {
+                vec![format!("each missing signer signs it: `schleuse sign --key … {image}`")]
+            }
+            Self::NotTrusted { role, rejected, image } => {
                 let any = |test: fn(&Reason) -> bool| rejected.iter().any(|one| test(&one.reason));
                 let mut hints = Vec::new();
                 if any(|reason| matches!(reason, Reason::BadSignature { .. } | Reason::WrongDigest { .. })) {
@@ -155,6 +209,9 @@ impl Explain for VerifyError {
                 }
                 if any(|reason| matches!(reason, Reason::UnknownKey { .. } | Reason::WrongRole { .. })) {
                     hints.push(format!("if you trust that key for this: {}", list_the_key(role)));
+                }
+                if any(|reason| matches!(reason, Reason::Superseded { .. } | Reason::Compromised { .. })) {
+                    hints.push(format!("if it is good, sign it again with the key of today: `schleuse sign {image}`"));
                 }
                 if any(|reason| matches!(reason, Reason::NotASignature { .. })) {
                     hints.push("an attestation does not sign the image: `schleuse sign` does".to_owned());

@@ -4,10 +4,17 @@ use proptest::prelude::*;
 use rand_core::OsRng;
 use schleuse_model::Explain as _;
 use schleuse_model::predicate::{COSIGN_SIGN_V1, SLSA_PROVENANCE_V1};
+use schleuse_oci::media_type;
+
+use std::collections::BTreeMap;
 
 use super::*;
+use crate::dsse::Envelope;
 use crate::keys::{KeyPair, Signer};
 use crate::{bundle, legacy, sign_statement};
+
+mod demanded;
+mod revoked;
 
 const NOW: Timestamp = Timestamp::UNIX_EPOCH;
 
@@ -33,11 +40,11 @@ fn world() -> World {
 
 impl World {
     fn bundle(&self, signer: &dyn Signer) -> Vec<u8> {
-        bundle::sign(signer, &Statement::signature(self.image.digest()).unwrap()).unwrap()
+        bundle::sign(signer, &Statement::signature(self.image.digest(), &BTreeMap::new()).unwrap()).unwrap()
     }
 
     fn simple(&self, signer: &dyn Signer) -> Candidate {
-        let payload = simple::payload(self.image.repository(), self.image.digest(), None);
+        let payload = simple::payload(self.image.repository(), self.image.digest(), None, &BTreeMap::new());
         let signature = STANDARD.encode(signer.sign(&payload).unwrap());
         Candidate::simple(Origin::Carried, payload, signature)
     }
@@ -104,7 +111,8 @@ fn an_attestation_does_not_pass_as_a_signature() {
     let reason = world.refused(world.provenance(&world.build));
     assert_eq!(reason, Reason::NotASignature { predicate_type: SLSA_PROVENANCE_V1.to_owned() });
     // Nor does the signature itself as a bare envelope among the attestations.
-    let envelope = sign_statement(&world.build, &Statement::signature(world.image.digest()).unwrap()).unwrap();
+    let envelope =
+        sign_statement(&world.build, &Statement::signature(world.image.digest(), &BTreeMap::new()).unwrap()).unwrap();
     let bare = Candidate::envelope(Origin::Carried, envelope);
     let error = verify(&world.image, &[bare], &world.trust, Role::Build, NOW).unwrap_err();
     assert!(matches!(one_reason(error), Reason::NotASignature { .. }));
@@ -113,11 +121,11 @@ fn an_attestation_does_not_pass_as_a_signature() {
 #[test]
 fn a_signature_of_another_image_is_not_this_one_s() {
     let world = world();
-    let other = Statement::signature(&Digest::sha256(b"another image")).unwrap();
+    let other = Statement::signature(&Digest::sha256(b"another image"), &BTreeMap::new()).unwrap();
     let reason = world.refused(bundle::sign(&world.build, &other).unwrap());
     assert_eq!(reason, Reason::WrongDigest { found: Digest::sha256(b"another image").to_string() });
 
-    let payload = simple::payload(world.image.repository(), &Digest::sha256(b"another image"), None);
+    let payload = simple::payload(world.image.repository(), &Digest::sha256(b"another image"), None, &BTreeMap::new());
     let signature = STANDARD.encode(world.build.sign(&payload).unwrap());
     let legacy = Candidate::simple(Origin::Carried, payload, signature);
     let error = verify(&world.image, &[legacy], &world.trust, Role::Build, NOW).unwrap_err();
@@ -148,7 +156,7 @@ fn the_hint_decides_nothing() {
 #[test]
 fn a_payload_written_anew_is_not_the_payload_that_was_signed() {
     let world = world();
-    let statement = Statement::signature(world.image.digest()).unwrap();
+    let statement = Statement::signature(world.image.digest(), &BTreeMap::new()).unwrap();
     let spaced = [statement.payload().as_ref(), b" "].concat();
     let changed =
         replaced(&world.bundle(&world.build), &STANDARD.encode(statement.payload()), &STANDARD.encode(&spaced));
@@ -161,7 +169,7 @@ fn the_payload_type_is_signed_too_and_must_be_a_statement_s() {
     let renamed = replaced(&world.bundle(&world.build), media_type::IN_TOTO, "application/json");
     assert!(matches!(world.refused(renamed), Reason::BadSignature { .. }));
     // Truly signed as another type: the signature is good, the type is not.
-    let payload = Statement::signature(world.image.digest()).unwrap().payload().clone();
+    let payload = Statement::signature(world.image.digest(), &BTreeMap::new()).unwrap().payload().clone();
     let other = Envelope::sign("application/json", payload.clone(), &world.build).unwrap().to_bytes();
     let reason = verify_envelope(&other, &world.trust, Role::Build, 4096).unwrap_err();
     assert_eq!(reason, Reason::PayloadType { found: "application/json".to_owned() });
@@ -170,7 +178,7 @@ fn the_payload_type_is_signed_too_and_must_be_a_statement_s() {
     let dsse = STANDARD.encode(world.build.sign(&crate::dsse::pae(media_type::IN_TOTO, &payload)).unwrap());
     let confused = replaced(&world.bundle(&world.build), &dsse, &bare);
     assert!(matches!(world.refused(confused), Reason::BadSignature { .. }));
-    let simple = simple::payload(world.image.repository(), world.image.digest(), None);
+    let simple = simple::payload(world.image.repository(), world.image.digest(), None, &BTreeMap::new());
     let enveloped = STANDARD.encode(world.build.sign(&crate::dsse::pae(media_type::SIMPLE_SIGNING, &simple)).unwrap());
     let candidate = Candidate::simple(Origin::Carried, simple, enveloped);
     let error = verify(&world.image, &[candidate], &world.trust, Role::Build, NOW).unwrap_err();
@@ -211,7 +219,7 @@ fn one_bad_candidate_does_not_hide_a_good_one_and_each_is_accounted_for() {
 fn a_damaged_signature_is_a_bad_one() {
     let world = world();
     let good = world.bundle(&world.build);
-    let statement = Statement::signature(world.image.digest()).unwrap();
+    let statement = Statement::signature(world.image.digest(), &BTreeMap::new()).unwrap();
     let mut signature = world.build.sign(&crate::dsse::pae(media_type::IN_TOTO, statement.payload())).unwrap();
     let text = STANDARD.encode(&signature);
     let last = signature.len() - 1;
@@ -236,7 +244,7 @@ fn duplicate_keys_and_oversize_are_refused() {
     let recorded = verify_evidence(&world.image, &large, &world.trust, Role::Build, NOW).unwrap_err();
     assert!(one_reason(recorded).to_string().contains("at most 262144"));
     // Signed with a duplicate key inside the statement: whoever signed it, two readers could see two things.
-    let payload = Statement::signature(world.image.digest()).unwrap().payload().clone();
+    let payload = Statement::signature(world.image.digest(), &BTreeMap::new()).unwrap().payload().clone();
     let doubled = replaced(&payload, r#""predicate":{}"#, r#""predicate":{},"predicateType":"x""#);
     let envelope = Envelope::sign(media_type::IN_TOTO, doubled.into(), &world.build).unwrap().to_bytes();
     let reason = verify_envelope(&envelope, &world.trust, Role::Build, 4096).unwrap_err();
@@ -247,7 +255,8 @@ fn duplicate_keys_and_oversize_are_refused() {
 fn every_truncation_is_refused() {
     let world = world();
     let bundle = world.bundle(&world.build);
-    let envelope = sign_statement(&world.build, &Statement::signature(world.image.digest()).unwrap()).unwrap();
+    let envelope =
+        sign_statement(&world.build, &Statement::signature(world.image.digest(), &BTreeMap::new()).unwrap()).unwrap();
     let evidence = world.simple(&world.build).evidence().unwrap();
     for length in 0..bundle.len() {
         assert!(world.check(bundle[..length].to_vec()).is_err(), "{length}");
@@ -296,7 +305,7 @@ fn attestations_are_sorted_from_what_is_not_believed() {
 #[test]
 fn appending_keeps_what_is_there_and_adds_nothing_twice() {
     let world = world();
-    let payload = simple::payload(world.image.repository(), world.image.digest(), None);
+    let payload = simple::payload(world.image.repository(), world.image.digest(), None, &BTreeMap::new());
     let first = legacy::append_signature(None, &payload, &world.stranger).unwrap().unwrap().manifest;
     let second = legacy::append_signature(Some(&first), &payload, &world.build).unwrap().unwrap().manifest;
     let layers = second.as_image().unwrap().layers;
@@ -326,7 +335,7 @@ proptest! {
         prop_assert!(world.check(bytes.clone()).is_err());
         prop_assert!(verify_envelope(&bytes, &world.trust, Role::Build, 4096).is_err());
         prop_assert!(verify_evidence(&world.image, &bytes, &world.trust, Role::Build, NOW).is_err());
-        prop_assert!(simple::signed_digest(&bytes).is_err());
+        prop_assert!(simple::read(&bytes).is_err());
         prop_assert!(Statement::parse(bytes.clone().into(), 4096).is_err());
         let simple = Candidate::simple(Origin::Carried, bytes.clone(), String::from_utf8_lossy(&bytes));
         prop_assert!(verify(&world.image, &[simple], &world.trust, Role::Build, NOW).is_err());

@@ -63,7 +63,7 @@ async fn ours_is_accepted(client: &Client, host: &str) {
     }
 
     let bundle = image(client, host, "bundle only").await;
-    let options = SignOptions { legacy: false, identity: None };
+    let options = SignOptions { legacy: false, ..SignOptions::default() };
     sign_image(store(client), &bundle, &pair, &options, NOW).await.unwrap();
     verifies(COSIGN_3, desk.path(), "our.pub", &bundle).await.unwrap();
     let error = verifies(COSIGN_2, desk.path(), "our.pub", &bundle).await.unwrap_err();

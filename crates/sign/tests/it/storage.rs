@@ -1,5 +1,6 @@
 //! How signatures are found and kept: economy, repetition, loss, and a registry that fails.
 
+use std::collections::BTreeMap;
 use std::sync::atomic::AtomicU32;
 
 use schleuse_model::PinnedRef;
@@ -66,7 +67,7 @@ impl Shelf {
 
     /// A legacy manifest with nothing but a stranger's signature.
     fn rival(&self) -> (Manifest, Vec<(Descriptor, bytes::Bytes)>) {
-        let payload = simple::payload(self.image.repository(), self.image.digest(), None);
+        let payload = simple::payload(self.image.repository(), self.image.digest(), None, &BTreeMap::new());
         let artifact = legacy::append_signature(None, &payload, &key()).unwrap().unwrap();
         (artifact.manifest, artifact.blobs)
     }
@@ -86,7 +87,9 @@ impl Shelf {
     }
 }
 
-const BUNDLE_ONLY: SignOptions = SignOptions { legacy: false, identity: None };
+fn bundle_only() -> SignOptions {
+    SignOptions { legacy: false, ..SignOptions::default() }
+}
 
 #[tokio::test]
 async fn a_signed_image_costs_the_list_and_two_reads_however_much_evidence_it_has() {
@@ -118,7 +121,7 @@ async fn signing_again_adds_nothing_and_a_second_signer_erases_nobody() {
     let all = signature_candidates(shelf.source(), &shelf.image, Limits::SIGNATURES).await.unwrap();
     assert_eq!(all.len(), 4);
     assert_eq!(shelf.find().await.unwrap().signer().key(), shelf.build.public_key());
-    let unwanted = shelf.sign(&shelf.build, &BUNDLE_ONLY).await.unwrap();
+    let unwanted = shelf.sign(&shelf.build, &bundle_only()).await.unwrap();
     assert_eq!(unwanted, Signed { bundle: Written::Already, legacy: Written::NotWanted });
     shelf.stop().await;
 }
@@ -167,7 +170,7 @@ async fn lost_bundles_are_no_signatures_and_the_legacy_one_still_counts() {
 async fn the_layer_says_what_is_a_bundle_not_the_list_and_not_the_manifest() {
     let shelf = shelf().await;
     let subject = shelf.meddler.manifest(&shelf.image).await.unwrap().unwrap().descriptor();
-    let statement = Statement::signature(shelf.image.digest()).unwrap();
+    let statement = Statement::signature(shelf.image.digest(), &BTreeMap::new()).unwrap();
     let artifact = bundle_artifact(&subject, &statement, &shelf.build, NOW).unwrap();
     for (descriptor, bytes) in &artifact.blobs {
         shelf.meddler.push_blob(shelf.image.repository(), descriptor, Body::Bytes(bytes.clone())).await.unwrap();
@@ -211,7 +214,7 @@ async fn too_much_is_an_error_and_an_oversized_bundle_is_not_read() {
     let error = find_signature(shelf.source(), &shelf.image, &trust, Role::Build, few, NOW).await;
     assert!(matches!(error, Err(Error::Registry(schleuse_oci::Error::TooLarge { .. }))), "{error:?}");
 
-    shelf.sign(&shelf.build, &BUNDLE_ONLY).await.unwrap();
+    shelf.sign(&shelf.build, &bundle_only()).await.unwrap();
     let small = Limits { bytes: 100, ..Limits::SIGNATURES };
     shelf.meddler.reads.lock().unwrap().clear();
     let error = find_signature(shelf.source(), &shelf.image, &trust, Role::Build, small, NOW).await;
