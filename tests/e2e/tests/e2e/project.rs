@@ -250,7 +250,7 @@ impl Project {
             client.push_manifest(&repository, &image).await.unwrap();
             let pinned = repository.pin(image.digest().clone());
             let store = Store { pull: &client, push: &client, referrers: &client };
-            let options = SignOptions { legacy: false, identity: None };
+            let options = SignOptions { legacy: false, ..SignOptions::default() };
             let now = schleuse_model::Clock::now(&SystemClock);
             sign_image(store, &pinned, &key().0, &options, now).await.unwrap();
             image.digest().clone()
