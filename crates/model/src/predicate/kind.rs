@@ -9,8 +9,8 @@ use super::{
 };
 use crate::{Exit, Explain};
 
-/// The longest predicate type that a command line may name, in bytes. The longest in use has 57; the limit keeps a type printable
-/// in one message and is far below what any registry refuses as an annotation.
+/// The longest predicate type that a command line may name, in bytes. Those of this module have at most 49; the limit leaves room
+/// for anybody's URI and keeps a type printable in one message.
 pub const MAX_PREDICATE_TYPE: usize = 512;
 
 /// What a predicate is about. Several types can be of one kind: revisions of a specification, or another tool's older spelling.

@@ -62,7 +62,8 @@ pub struct CycloneDxHead {
     pub spec_version: String,
     /// `urn:uuid:…`: the same for all revisions of one document.
     pub serial_number: Option<String>,
-    /// The document's revision, from 1. 1 where it is absent, as the schemas have it since 1.5.
+    /// The document's revision, from 1. 1 where it is absent: the schemas' default, although those before
+    /// 1.6 want it written.
     pub version: u64,
 }
 
