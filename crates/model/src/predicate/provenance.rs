@@ -3,13 +3,17 @@
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
+use super::fields::{Fields, null_is_default};
+use super::{PredicateError, PredicateKind};
 use crate::{Commit, Digest, Timestamp};
 
 /// Our build type: `docs/BUILD.md` says which parameters it has.
 pub const BUILD_TYPE: &str = "https://schleuse.dev/build/v1";
 
-/// The predicate. Fields that others write and we do not judge by are ignored when read, as SLSA demands of a verifier.
+/// The predicate as we write it and judge by it. Others' external parameters may be any JSON, which this does not read: see
+/// [`ProvenanceHead`]. Fields that others write and we do not judge by are ignored when read, as SLSA demands of a verifier.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Provenance {
@@ -28,7 +32,7 @@ pub struct BuildDefinition {
     /// What the caller chose: for ours `repository`, `commit`, `workflow`.
     pub external_parameters: BTreeMap<String, String>,
     /// The source, and each base image.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "null_is_default")]
     pub resolved_dependencies: Vec<ResourceDescriptor>,
 }
 
@@ -72,8 +76,38 @@ pub struct ResourceDescriptor {
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub uri: Option<String>,
     /// Algorithm and hex digits (`gitCommit`, `sha256`).
-    #[serde(default)]
+    #[serde(default, deserialize_with = "null_is_default")]
     pub digest: BTreeMap<String, String>,
+}
+
+/// What SLSA requires of everybody's provenance (1.0, "REQUIRED for SLSA Build L1"), ours and others'.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ProvenanceHead {
+    /// `buildDefinition.buildType`, a URI: says how to read the parameters.
+    pub build_type: String,
+    /// `buildDefinition.externalParameters`: what the caller chose. May be empty, but not absent.
+    pub external_parameters: BTreeMap<String, Value>,
+    /// `runDetails.builder.id`: who is trusted to have run it. Not empty; BuildKit leaves it empty unless it is told a name
+    /// (`--attest type=provenance,builder-id=…`), and then the provenance says nothing that could be trusted.
+    pub builder_id: String,
+}
+
+impl ProvenanceHead {
+    /// Reads the head of `predicate`, at most `limit` bytes.
+    ///
+    /// # Errors
+    /// [`PredicateError`]: the first required field that is missing or wrong.
+    pub fn read(predicate: &[u8], limit: usize) -> Result<Self, PredicateError> {
+        Self::of(&Fields::of(PredicateKind::Provenance, predicate, limit)?)
+    }
+
+    pub(super) fn of(fields: &Fields<'_>) -> Result<Self, PredicateError> {
+        let definition = fields.object("buildDefinition")?;
+        let build_type = definition.uri("buildType")?;
+        let external_parameters = definition.required("externalParameters", "an object")?;
+        let builder_id = fields.object("runDetails")?.object("builder")?.text("id")?;
+        Ok(Self { build_type, external_parameters, builder_id })
+    }
 }
 
 impl ResourceDescriptor {

@@ -5,6 +5,8 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use super::PredicateError;
+use super::fields::Fields;
 use crate::{Digest, EnvironmentName};
 
 /// The predicate. Fields of others that we do not judge by are ignored when read, as in-toto's parsing rules demand.
@@ -64,6 +66,18 @@ impl TestConfiguration {
             annotations: [("environment".to_owned(), environment.as_str().into())].into(),
         }
     }
+}
+
+/// What [`super::check`] asks of a test result.
+pub(super) fn check(fields: &Fields<'_>) -> Result<(), PredicateError> {
+    fields.text("result")?;
+    fields.required::<TestOutcome>("result", "`PASSED`, `WARNED` or `FAILED`")?;
+    fields.objects("configuration")?;
+    fields.optional_text("url")?;
+    for names in ["passedTests", "warnedTests", "failedTests"] {
+        fields.optional::<Vec<String>>(names, "a list of texts")?;
+    }
+    Ok(())
 }
 
 #[cfg(test)]
