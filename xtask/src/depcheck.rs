@@ -28,7 +28,7 @@ const ALLOWED: [(&str, &[&str]); 13] = [
 const FREE: [&str; 3] = ["cli", "testkit", "e2e"];
 
 /// External crates with one home.
-const RESERVED: [(&str, &str); 8] = [
+const RESERVED: [(&str, &str); 11] = [
     ("clap", "cli"),
     ("clap_complete", "cli"),
     ("crossterm", "cli"),
@@ -36,6 +36,9 @@ const RESERVED: [(&str, &str); 8] = [
     ("ratatui", "cli"),
     ("reqwest", "client"),
     ("p256", "sign"),
+    ("p384", "sign"),
+    ("ed25519-dalek", "sign"),
+    ("ring", "sign"),
     ("cargo_metadata", "xtask"),
 ];
 

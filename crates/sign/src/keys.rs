@@ -1,106 +1,48 @@
-//! ECDSA P-256 keys: what cosign generates by default, and the only algorithm we write.
+//! Signing keys: ECDSA P-256 (what cosign generates, and our default), ECDSA P-384, Ed25519; RSA to verify with.
 //!
-//! Signatures are ASN.1 DER over SHA-256. Ours are deterministic (RFC 6979): the same key over the same bytes gives the same
-//! signature, so signing again changes nothing.
+//! # What is signed, and how
+//! | key | written | read as well |
+//! |---|---|---|
+//! | ECDSA P-256 | SHA-256, ASN.1 DER | |
+//! | ECDSA P-384 | SHA-256, ASN.1 DER | SHA-384, which cosign 3.1 writes |
+//! | Ed25519 | RFC 8032, pure | Ed25519ph, which cosign 3.1 writes |
+//! | RSA, 2048 to 8192 bits | never | PKCS#1 v1.5, SHA-256 |
+//!
+//! What is written is what cosign 2.5, cosign 3.1, skopeo 1.22 and `@sigstore/verify` all accept by default (observed).
+//! Ours are deterministic (RFC 6979, RFC 8032): the same key over the same bytes gives the same signature, so signing again changes
+//! nothing.
 
+mod algorithm;
 mod error;
 mod file;
+mod import;
+mod public;
+mod secret;
 
 use std::fmt;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
-use p256::ecdsa::signature::{Signer as _, Verifier as _};
-use p256::ecdsa::{DerSignature, SigningKey, VerifyingKey};
-use p256::pkcs8::{DecodePublicKey as _, EncodePublicKey as _, SubjectPublicKeyInfoRef};
 use rand_core::CryptoRngCore;
 use schleuse_model::digest::to_hex;
-use sha2::{Digest as _, Sha256};
 
+pub use algorithm::Algorithm;
 pub use error::KeyError;
 pub use file::KEY_FILE_LIMIT;
+pub use public::PublicKey;
 
 use crate::error::SignerError;
+use secret::SecretKey;
 
-const PUBLIC_LABEL: &str = "PUBLIC KEY";
-
-/// Something that signs: a key in memory, or a service that holds one.
+/// Something that signs: a key in memory, or a service that holds one (a KMS, Vault).
 pub trait Signer: fmt::Debug + Send + Sync {
     /// The public half.
     fn public_key(&self) -> &PublicKey;
 
-    /// An ASN.1 DER ECDSA signature over the SHA-256 of `message`.
+    /// A signature over `message` as the key's algorithm has it: see the table in [`keys`](self). An ECDSA service may answer in any
+    /// of the forms that are read.
     ///
     /// # Errors
     /// If the key cannot be used now.
     fn sign(&self, message: &[u8]) -> Result<Vec<u8>, SignerError>;
-}
-
-/// A public key. Its encoding is canonical (uncompressed point), so one key has one fingerprint however its file spells it.
-#[derive(Clone, PartialEq, Eq)]
-pub struct PublicKey {
-    key: VerifyingKey,
-    der: Box<[u8]>,
-}
-
-impl PublicKey {
-    fn new(key: VerifyingKey) -> Result<Self, KeyError> {
-        let der = key.to_public_key_der().map_err(|_| KeyError::Malformed("its point cannot be encoded".to_owned()))?;
-        Ok(Self { der: der.as_bytes().into(), key })
-    }
-
-    /// Reads a PEM file (`-----BEGIN PUBLIC KEY-----`), at most [`KEY_FILE_LIMIT`] bytes.
-    ///
-    /// # Errors
-    /// [`KeyError`].
-    pub fn from_pem(text: &[u8]) -> Result<Self, KeyError> {
-        let block = file::pem_block(text)?;
-        if block.tag() != PUBLIC_LABEL {
-            return Err(KeyError::Label { expected: PUBLIC_LABEL, found: crate::error::shown(block.tag()) });
-        }
-        Self::from_der(block.contents())
-    }
-
-    /// Reads a DER `SubjectPublicKeyInfo` (RFC 5280, RFC 5480).
-    ///
-    /// # Errors
-    /// [`KeyError`].
-    pub fn from_der(der: &[u8]) -> Result<Self, KeyError> {
-        let info = SubjectPublicKeyInfoRef::try_from(der).map_err(|error| KeyError::Malformed(error.to_string()))?;
-        error::must_be_p256(&info.algorithm)?;
-        Self::new(VerifyingKey::from_public_key_der(der).map_err(|error| KeyError::Malformed(error.to_string()))?)
-    }
-
-    /// As PEM, LF line ends: what `cosign public-key` prints.
-    pub fn to_pem(&self) -> String {
-        file::to_pem(PUBLIC_LABEL, self.der.to_vec())
-    }
-
-    /// The canonical `SubjectPublicKeyInfo`.
-    pub const fn as_der(&self) -> &[u8] {
-        &self.der
-    }
-
-    /// What people and records name the key by.
-    pub fn fingerprint(&self) -> Fingerprint {
-        Fingerprint(Sha256::digest(&self.der).into())
-    }
-
-    /// What a sigstore bundle names the key by. An aid to find the key, not a proof of anything.
-    pub fn hint(&self) -> String {
-        STANDARD.encode(self.fingerprint().0)
-    }
-
-    /// Whether `signature` (ASN.1 DER) is this key's over exactly `message`.
-    pub fn verifies(&self, message: &[u8], signature: &[u8]) -> bool {
-        DerSignature::try_from(signature).is_ok_and(|signature| self.key.verify(message, &signature).is_ok())
-    }
-}
-
-impl fmt::Debug for PublicKey {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "PublicKey({})", self.fingerprint())
-    }
 }
 
 /// SHA-256 over a key's `SubjectPublicKeyInfo`; written as 64 hex digits.
@@ -128,24 +70,32 @@ impl fmt::Debug for Fingerprint {
     }
 }
 
-/// A private key and its public half, in memory. Never prints; the private scalar is wiped on drop.
+/// A private key and its public half, in memory. Never prints; the private half is wiped on drop.
 #[derive(Clone)]
 pub struct KeyPair {
-    secret: SigningKey,
+    secret: SecretKey,
     public: PublicKey,
 }
 
 impl KeyPair {
-    /// A new key from `rng`.
+    /// A new ECDSA P-256 key from `rng`: what every tool of the field reads.
     ///
     /// # Errors
     /// None in practice: only if the new public point could not be encoded.
     pub fn generate(rng: &mut impl CryptoRngCore) -> Result<Self, KeyError> {
-        Self::from_secret(SigningKey::random(rng))
+        Self::generate_as(Algorithm::EcdsaP256, rng)
     }
 
-    fn from_secret(secret: SigningKey) -> Result<Self, KeyError> {
-        Ok(Self { public: PublicKey::new(*secret.verifying_key())?, secret })
+    /// A new key of `algorithm` from `rng`.
+    ///
+    /// # Errors
+    /// RSA keys are verified with, not signed with.
+    pub fn generate_as(algorithm: Algorithm, rng: &mut impl CryptoRngCore) -> Result<Self, KeyError> {
+        Self::from_secret(SecretKey::generate(algorithm, rng)?)
+    }
+
+    fn from_secret(secret: SecretKey) -> Result<Self, KeyError> {
+        Ok(Self { public: secret.public()?, secret })
     }
 }
 
@@ -155,9 +105,7 @@ impl Signer for KeyPair {
     }
 
     fn sign(&self, message: &[u8]) -> Result<Vec<u8>, SignerError> {
-        let signature: DerSignature =
-            self.secret.try_sign(message).map_err(|error| SignerError::Refused(error.to_string()))?;
-        Ok(signature.as_bytes().to_vec())
+        self.secret.sign(message)
     }
 }
 

@@ -1,12 +1,11 @@
 //! Why a key cannot be used.
 
-use p256::elliptic_curve::ALGORITHM_OID as EC;
-use p256::pkcs8::der::asn1::{AnyRef, ObjectIdentifier};
-use p256::pkcs8::spki::AlgorithmIdentifier;
-use p256::pkcs8::{AssociatedOid as _, der};
 use schleuse_model::{Exit, Explain};
 
 use super::file::KEY_FILE_LIMIT;
+
+/// How a plain private key is called where one is expected.
+pub(super) const PLAIN: &str = "PRIVATE KEY";
 
 /// A key file that cannot be used. Never repeats any of its content but labels and parameters.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -37,12 +36,15 @@ pub enum KeyError {
         /// Which function and parameters.
         what: String,
     },
-    /// Not ECDSA P-256.
-    #[error("the key is {algorithm}; only ECDSA P-256 is supported")]
+    /// An algorithm, or a size, that is not supported.
+    #[error("the key is {algorithm}; supported are ECDSA P-256, ECDSA P-384, Ed25519, and RSA of 2048 to 8192 bits")]
     Algorithm {
         /// Which.
         algorithm: String,
     },
+    /// An RSA private key.
+    #[error("the key is RSA: those are verified with, not signed with")]
+    VerifyOnly,
 }
 
 impl Explain for KeyError {
@@ -57,35 +59,27 @@ impl Explain for KeyError {
             }
             Self::Label { expected, found } if expected.starts_with("ENCRYPTED") && found.ends_with("PRIVATE KEY") => {
                 vec![
-                    "keys are kept encrypted only: import it with `cosign import-key-pair --key FILE`".to_owned(),
+                    "keys are kept encrypted only: `schleuse key import FILE` makes such a file of it".to_owned(),
                     "or make a new one: `schleuse key generate`".to_owned(),
                 ]
             }
+            Self::Label { expected: PLAIN, found } => vec![match found.as_str() {
+                "ENCRYPTED SIGSTORE PRIVATE KEY" | "ENCRYPTED COSIGN PRIVATE KEY" => {
+                    "this is an encrypted key file already: use it as it is".to_owned()
+                }
+                "RSA PRIVATE KEY" => "RSA keys are verified with, not signed with".to_owned(),
+                _ => "plain PKCS#8 and SEC1 keys can be imported; `openssl pkey -in FILE` prints one as PKCS#8"
+                    .to_owned(),
+            }],
             Self::Label { found, .. } if found.ends_with("PRIVATE KEY") => {
                 vec!["this is a private key; the public half is needed here".to_owned()]
             }
-            Self::Algorithm { .. } => vec!["make one: `schleuse key generate`".to_owned()],
+            Self::Algorithm { .. } | Self::VerifyOnly => vec!["make one: `schleuse key generate`".to_owned()],
             Self::Encryption { .. } => vec![
                 "accepted are scrypt with N 32768 or 65536, r 8, p 1, and nacl/secretbox: what cosign writes"
                     .to_owned(),
             ],
             _ => Vec::new(),
         }
-    }
-}
-
-/// Refuses every algorithm but EC keys on P-256, by a name a person knows where there is one.
-pub(super) fn must_be_p256(algorithm: &AlgorithmIdentifier<AnyRef<'_>>) -> Result<(), KeyError> {
-    const RSA: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.1.1.1");
-    const ED25519: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.101.112");
-    let curve: der::Result<ObjectIdentifier> =
-        algorithm.parameters.map_or(Err(der::ErrorKind::Failed.into()), |parameters| parameters.decode_as());
-    match (algorithm.oid, curve) {
-        (EC, Ok(p256::NistP256::OID)) => Ok(()),
-        (EC, Ok(curve)) => Err(KeyError::Algorithm { algorithm: format!("ECDSA on the curve {curve}") }),
-        (EC, Err(_)) => Err(KeyError::Malformed("it names no curve".to_owned())),
-        (RSA, _) => Err(KeyError::Algorithm { algorithm: "RSA".to_owned() }),
-        (ED25519, _) => Err(KeyError::Algorithm { algorithm: "Ed25519".to_owned() }),
-        (other, _) => Err(KeyError::Algorithm { algorithm: format!("of the algorithm {other}") }),
     }
 }

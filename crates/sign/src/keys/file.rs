@@ -6,8 +6,6 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use crypto_secretbox::aead::{Aead as _, KeyInit as _};
 use crypto_secretbox::{Key, Nonce, XSalsa20Poly1305};
-use p256::ecdsa::SigningKey;
-use p256::pkcs8::{EncodePrivateKey as _, PrivateKeyInfo};
 use pem::{EncodeConfig, LineEnding, Pem};
 use rand_core::CryptoRngCore;
 use schleuse_model::{Secret, json};
@@ -15,7 +13,8 @@ use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
 use super::KeyPair;
-use super::error::{KeyError, must_be_p256};
+use super::error::KeyError;
+use super::secret::SecretKey;
 use crate::error::shown;
 
 /// The largest key file that is read: 16 KiB. Real ones have under 1 KiB.
@@ -71,8 +70,7 @@ impl KeyPair {
     /// # Errors
     /// None in practice: only if the key could not be encoded.
     pub fn encrypt(&self, password: &Secret<String>, rng: &mut impl CryptoRngCore) -> Result<String, KeyError> {
-        let unencodable = |_| KeyError::Malformed("it cannot be encoded".to_owned());
-        let plain = self.secret.to_pkcs8_der().map_err(unencodable)?;
+        let plain = self.secret.to_pkcs8()?;
         let (mut salt, mut nonce) = ([0; SALT_BYTES], [0; NONCE_BYTES]);
         rng.fill_bytes(&mut salt);
         rng.fill_bytes(&mut nonce);
@@ -113,10 +111,7 @@ impl KeyPair {
             .decrypt(Nonce::from_slice(&nonce), ciphertext.as_slice())
             .map(Zeroizing::new)
             .map_err(|_| KeyError::WrongPassword)?;
-        let info =
-            PrivateKeyInfo::try_from(plain.as_slice()).map_err(|error| KeyError::Malformed(error.to_string()))?;
-        must_be_p256(&info.algorithm)?;
-        Self::from_secret(SigningKey::try_from(info).map_err(|error| KeyError::Malformed(error.to_string()))?)
+        Self::from_secret(SecretKey::from_pkcs8(&plain)?)
     }
 }
 
