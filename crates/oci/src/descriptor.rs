@@ -1,6 +1,7 @@
 //! Content descriptors (image-spec 1.1, "OCI Content Descriptors").
 
 use std::collections::BTreeMap;
+use std::fmt;
 
 use base64::Engine as _;
 use schleuse_model::Digest;
@@ -42,6 +43,14 @@ pub struct Platform {
     /// Such as `v8`.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub variant: Option<String>,
+}
+
+/// `os/architecture`, or `os/architecture/variant`, as Docker writes it.
+impl fmt::Display for Platform {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.os, self.architecture)?;
+        self.variant.as_ref().map_or(Ok(()), |variant| write!(f, "/{variant}"))
+    }
 }
 
 impl Descriptor {

@@ -161,6 +161,16 @@ impl Index {
         }
     }
 
+    /// The images in it that can be run, with their platforms: not what builders list beside them (BuildKit's attestation manifests
+    /// call their platform `unknown/unknown`).
+    pub fn runnable(&self) -> impl Iterator<Item = (&Descriptor, &Platform)> {
+        self.manifests.iter().filter_map(|child| {
+            let platform = child.platform.as_ref()?;
+            let known = platform.os != "unknown" && platform.architecture != "unknown";
+            (known && media_type::is_image(&child.media_type)).then_some((child, platform))
+        })
+    }
+
     /// Its bytes, ready to push.
     pub fn to_manifest(&self) -> Manifest {
         Manifest::new(media_type::IMAGE_INDEX, json::to_bytes(self))

@@ -15,7 +15,8 @@ use crate::statement::Statement;
 /// The untrusted remark on what a bundle says. We read it to decide what to fetch first, and for nothing else.
 pub const PREDICATE_TYPE: &str = "dev.sigstore.bundle.predicateType";
 const CONTENT: &str = "dev.sigstore.bundle.content";
-const CREATED: &str = "org.opencontainers.image.created";
+/// When the bundle was made, as its writer says. Unsigned.
+pub(crate) const CREATED: &str = "org.opencontainers.image.created";
 
 /// A manifest and the blobs that must be there before it.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -8,7 +8,7 @@ use std::fmt;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
-use schleuse_model::{Digest, json};
+use schleuse_model::{Digest, Timestamp, json};
 use schleuse_oci::media_type;
 use serde::{Deserialize, Serialize};
 
@@ -30,6 +30,13 @@ pub enum Origin {
     Carried,
 }
 
+impl Origin {
+    /// Whether it lies under a legacy tag.
+    pub const fn is_legacy(&self) -> bool {
+        matches!(self, Self::Legacy(_))
+    }
+}
+
 impl fmt::Display for Origin {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -45,6 +52,7 @@ impl fmt::Display for Origin {
 pub struct Candidate {
     pub(crate) origin: Origin,
     pub(crate) content: Content,
+    pub(crate) created: Option<Timestamp>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -77,26 +85,39 @@ struct Kind {
 impl Candidate {
     /// A sigstore bundle.
     pub fn bundle(origin: Origin, bytes: impl Into<Bytes>) -> Self {
-        Self { origin, content: Content::Bundle(bytes.into()) }
+        Self { origin, content: Content::Bundle(bytes.into()), created: None }
     }
 
     /// A DSSE envelope without a bundle around it.
     pub fn envelope(origin: Origin, bytes: impl Into<Bytes>) -> Self {
-        Self { origin, content: Content::Envelope(bytes.into()) }
+        Self { origin, content: Content::Envelope(bytes.into()), created: None }
     }
 
     /// A simple signing payload and its base64 signature.
     pub fn simple(origin: Origin, payload: impl Into<Bytes>, signature: impl Into<String>) -> Self {
-        Self { origin, content: Content::Simple { payload: payload.into(), signature: signature.into() } }
+        let content = Content::Simple { payload: payload.into(), signature: signature.into() };
+        Self { origin, content, created: None }
     }
 
     pub(crate) const fn unreadable(origin: Origin, reason: Reason) -> Self {
-        Self { origin, content: Content::Unreadable(reason) }
+        Self { origin, content: Content::Unreadable(reason), created: None }
+    }
+
+    /// The same, with the time that its holder says it was made. Unsigned.
+    #[must_use]
+    pub(crate) const fn dated(mut self, created: Option<Timestamp>) -> Self {
+        self.created = created;
+        self
     }
 
     /// Where it was found.
     pub const fn origin(&self) -> &Origin {
         &self.origin
+    }
+
+    /// When it was made, as far as somebody says so. Unsigned: for people, never for a decision.
+    pub const fn created(&self) -> Option<Timestamp> {
+        self.created
     }
 
     /// The candidate as one self-contained JSON document: the bundle's or envelope's exact bytes, or
@@ -120,7 +141,7 @@ impl Candidate {
     /// candidate that is rejected with the reason.
     pub fn from_evidence(bytes: &[u8]) -> Self {
         let content = Self::read(bytes).unwrap_or_else(|malformed| Content::Unreadable(malformed.into()));
-        Self { origin: Origin::Carried, content }
+        Self { origin: Origin::Carried, content, created: None }
     }
 
     fn read(bytes: &[u8]) -> Result<Content, Malformed> {

@@ -18,7 +18,7 @@ use schleuse_model::predicate::COSIGN_SIGN_V1;
 use schleuse_model::{PinnedRef, TagRef, Timestamp};
 use schleuse_oci::{Descriptor, Error as OciError, ImageManifest, Manifest, Pull, Referrers, evidence, media_type};
 
-use crate::artifact::PREDICATE_TYPE;
+use crate::artifact::{CREATED, PREDICATE_TYPE};
 use crate::candidate::{Candidate, Origin, SIGNATURE_LIMIT};
 use crate::error::Error;
 use crate::legacy;
@@ -37,17 +37,29 @@ pub struct Source<'a> {
 /// How much is read for one image at most.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
-    /// How many referrers, and how many legacy layers. More is an error.
+    /// How many referrers the registry may list. More is an error.
+    pub listed: usize,
+    /// How many candidates are read. If none of these is it, and there are more, that is an error: nobody knows.
     pub count: usize,
     /// How many bytes a single candidate may have. A larger one is rejected unread.
     pub bytes: usize,
 }
 
 impl Limits {
-    /// For signatures: 256 referrers (a long-lived image collects a scan a day), [`SIGNATURE_LIMIT`] bytes each.
-    pub const SIGNATURES: Self = Self { count: 256, bytes: SIGNATURE_LIMIT };
+    /// For signatures: 16,384 referrers (a long-lived image collects a few a day; a list of so many has some 10 MB), of which 256 are
+    /// read, [`SIGNATURE_LIMIT`] bytes each.
+    pub const SIGNATURES: Self = Self { listed: 1 << 14, count: 256, bytes: SIGNATURE_LIMIT };
     /// For attestations: as many, [`ATTESTATION_LIMIT`] bytes each.
-    pub const ATTESTATIONS: Self = Self { count: 256, bytes: ATTESTATION_LIMIT };
+    pub const ATTESTATIONS: Self = Self { bytes: ATTESTATION_LIMIT, ..Self::SIGNATURES };
+
+    /// Refuses to read candidate number `read` (from 0).
+    fn allow(self, read: usize, image: &PinnedRef) -> Result<(), Error> {
+        if read < self.count {
+            return Ok(());
+        }
+        let what = format!("the number of candidates among the evidence of {image}");
+        Err(OciError::TooLarge { what, limit: self.count as u64 }.into())
+    }
 }
 
 /// Finds a signature of `image` by a key trusted for `role`. See the module for the order.
@@ -117,8 +129,9 @@ async fn among_bundles(
     image: &PinnedRef,
     limits: Limits,
 ) -> Result<bool, Error> {
-    for referrer in bundles_first(source, image, limits).await? {
-        if let Some(candidate) = bundle(source, image, &referrer, limits).await?
+    for (read, referrer) in bundles_first(source, image, limits).await?.iter().enumerate() {
+        limits.allow(read, image)?;
+        if let Some(candidate) = bundle(source, image, referrer, limits).await?
             && check.accept(&candidate)
         {
             return Ok(true);
@@ -138,20 +151,24 @@ pub async fn attestation_candidates(
     predicate_type: &str,
     limits: Limits,
 ) -> Result<Vec<Candidate>, Error> {
-    let mut candidates = Vec::new();
-    for referrer in bundles_first(source, image, limits).await? {
-        let remark = referrer.annotations.get(PREDICATE_TYPE);
-        if remark.is_none_or(|remark| remark == predicate_type) {
-            candidates.extend(bundle(source, image, &referrer, limits).await?);
-        }
-    }
-    for layer in legacy_layers(source, image, legacy::ATTESTATIONS, limits).await? {
-        candidates.push(legacy_candidate(source, image, &layer, limits).await?);
-    }
-    Ok(candidates)
+    attestation_candidates_of(source, image, |remark| remark == predicate_type, limits).await
 }
 
-/// Every bundle and every legacy signature of `image`, for listing them. [`find_signature`] reads less.
+/// As [`attestation_candidates`], for every type that `wanted` accepts.
+///
+/// # Errors
+/// [`Error::Registry`].
+pub async fn attestation_candidates_of(
+    source: Source<'_>,
+    image: &PinnedRef,
+    wanted: impl Fn(&str) -> bool + Send,
+    limits: Limits,
+) -> Result<Vec<Candidate>, Error> {
+    let of_remark = move |remark: Option<&str>| remark.is_none_or(&wanted);
+    candidates(source, image, of_remark, &[legacy::ATTESTATIONS], limits).await
+}
+
+/// Every bundle and every legacy signature of `image`. [`find_signature`] reads less.
 ///
 /// # Errors
 /// [`Error::Registry`].
@@ -160,19 +177,42 @@ pub async fn signature_candidates(
     image: &PinnedRef,
     limits: Limits,
 ) -> Result<Vec<Candidate>, Error> {
+    candidates(source, image, |_| true, &[legacy::SIGNATURES], limits).await
+}
+
+/// Everything that is there in any format, for listing it.
+///
+/// # Errors
+/// [`Error::Registry`].
+pub async fn all_candidates(source: Source<'_>, image: &PinnedRef, limits: Limits) -> Result<Vec<Candidate>, Error> {
+    candidates(source, image, |_| true, &[legacy::SIGNATURES, legacy::ATTESTATIONS], limits).await
+}
+
+async fn candidates(
+    source: Source<'_>,
+    image: &PinnedRef,
+    wanted: impl Fn(Option<&str>) -> bool + Send,
+    legacy_tags: &[&str],
+    limits: Limits,
+) -> Result<Vec<Candidate>, Error> {
     let mut candidates = Vec::new();
-    for referrer in bundles_first(source, image, limits).await? {
-        candidates.extend(bundle(source, image, &referrer, limits).await?);
+    let mut referrers = bundles_first(source, image, limits).await?;
+    referrers.retain(|referrer| wanted(referrer.annotations.get(PREDICATE_TYPE).map(String::as_str)));
+    for (read, referrer) in referrers.iter().enumerate() {
+        limits.allow(read, image)?;
+        candidates.extend(bundle(source, image, referrer, limits).await?);
     }
-    for layer in legacy_layers(source, image, legacy::SIGNATURES, limits).await? {
-        candidates.push(legacy_candidate(source, image, &layer, limits).await?);
+    for suffix in legacy_tags {
+        for layer in legacy_layers(source, image, suffix, limits).await? {
+            candidates.push(legacy_candidate(source, image, &layer, limits).await?);
+        }
     }
     Ok(candidates)
 }
 
 /// The referrers, those that call themselves signatures first, silent ones next; otherwise in the registry's order.
 async fn bundles_first(source: Source<'_>, image: &PinnedRef, limits: Limits) -> Result<Vec<Descriptor>, Error> {
-    let mut referrers = source.referrers.referrers(image, limits.count).await?;
+    let mut referrers = source.referrers.referrers(image, limits.listed).await?;
     referrers.sort_by_key(|referrer| match referrer.annotations.get(PREDICATE_TYPE) {
         Some(remark) if remark == COSIGN_SIGN_V1 => 0,
         None => 1,
@@ -192,20 +232,22 @@ async fn bundle(
     let Some(manifest) = source.pull.manifest(&image.repository().pin(referrer.digest.clone())).await? else {
         return Ok(Some(Candidate::unreadable(origin, Reason::Gone)));
     };
-    let Some(layer) = bundle_layer(&manifest) else {
+    let Some((layer, created)) = bundle_layer(&manifest) else {
         return Ok(None);
     };
-    Ok(Some(match read(source, image, &layer, limits).await? {
+    let candidate = match read(source, image, &layer, limits).await? {
         Ok(bytes) => Candidate::bundle(origin, bytes),
         Err(reason) => Candidate::unreadable(origin, reason),
-    }))
+    };
+    Ok(Some(candidate.dated(created)))
 }
 
-/// The manifest's one layer, if that is a bundle.
-fn bundle_layer(manifest: &Manifest) -> Option<Descriptor> {
-    let ImageManifest { layers, .. } = manifest.as_image().ok()?;
+/// The manifest's one layer, if that is a bundle, and when it is said to have been made.
+fn bundle_layer(manifest: &Manifest) -> Option<(Descriptor, Option<Timestamp>)> {
+    let ImageManifest { layers, annotations, .. } = manifest.as_image().ok()?;
     let [layer] = layers.try_into().ok()?;
-    (layer.media_type == media_type::SIGSTORE_BUNDLE_V03).then_some(layer)
+    let created = annotations.get(CREATED).and_then(|text| text.parse().ok());
+    (layer.media_type == media_type::SIGSTORE_BUNDLE_V03).then_some((layer, created))
 }
 
 /// The layers under the legacy tag; none if the registry cleanly has no such tag.

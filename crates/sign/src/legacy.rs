@@ -3,6 +3,8 @@
 //! Every writer reads the manifest, appends and writes it back; the registry has no lock for that. So nothing we rely on is kept
 //! here alone (DESIGN §6), and a layer that is there is never dropped.
 
+use std::collections::BTreeMap;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
@@ -21,6 +23,9 @@ pub const ATTESTATIONS: &str = "att";
 /// Where a layer keeps its signature, base64.
 pub const SIGNATURE_ANNOTATION: &str = "dev.cosignproject.cosign/signature";
 
+/// Where a layer says what it attests. Unsigned.
+const PREDICATE_TYPE: &str = "predicateType";
+
 const WHAT: &str = "legacy signature manifest";
 
 /// Go's zero time, which cosign writes.
@@ -36,22 +41,50 @@ pub fn append_signature(
     payload: &[u8],
     signer: &dyn Signer,
 ) -> Result<Option<Artifact>, Error> {
-    let mut manifest = match existing {
-        Some(existing) => existing.as_image().map_err(Malformed::json(WHAT))?,
-        None => ImageManifest::new(Descriptor::empty(), Vec::new()),
-    };
+    let manifest = read(existing)?;
     if manifest.layers.iter().any(|layer| is_signed(layer, payload, signer.public_key())) {
         return Ok(None);
     }
     let signature = sign_checked(signer, payload)?;
     let mut layer = Descriptor::of(media_type::SIMPLE_SIGNING, payload);
-    let blob = (layer.clone(), Bytes::copy_from_slice(payload));
     layer.annotations.insert(SIGNATURE_ANNOTATION.to_owned(), STANDARD.encode(signature));
+    Ok(Some(with_layer(existing, manifest, layer, Bytes::copy_from_slice(payload))))
+}
+
+/// Appends a DSSE envelope to `existing` (the manifest under the attestations' tag, or none yet). `None`: it is there already.
+///
+/// # Errors
+/// If `existing` is no image manifest.
+pub fn append_attestation(
+    existing: Option<&Manifest>,
+    envelope: &Bytes,
+    predicate_type: &str,
+) -> Result<Option<Artifact>, Error> {
+    let manifest = read(existing)?;
+    let mut layer = Descriptor::of(media_type::DSSE_ENVELOPE, envelope);
+    if manifest.layers.iter().any(|there| there.digest == layer.digest) {
+        return Ok(None);
+    }
+    // As cosign has it: the signature is inside, and the annotation there nonetheless.
+    layer.annotations.insert(SIGNATURE_ANNOTATION.to_owned(), String::new());
+    layer.annotations.insert(PREDICATE_TYPE.to_owned(), predicate_type.to_owned());
+    Ok(Some(with_layer(existing, manifest, layer, envelope.clone())))
+}
+
+fn read(existing: Option<&Manifest>) -> Result<ImageManifest, Error> {
+    Ok(match existing {
+        Some(existing) => existing.as_image().map_err(Malformed::json(WHAT))?,
+        None => ImageManifest::new(Descriptor::empty(), Vec::new()),
+    })
+}
+
+fn with_layer(existing: Option<&Manifest>, mut manifest: ImageManifest, layer: Descriptor, content: Bytes) -> Artifact {
+    let blob = (Descriptor { annotations: BTreeMap::new(), ..layer.clone() }, content);
     manifest.layers.push(layer);
     let config = json::to_bytes(&config(&manifest));
     manifest.config = Descriptor::of(media_type::IMAGE_CONFIG, &config);
     let blobs = vec![blob, (manifest.config.clone(), config.into())];
-    Ok(Some(Artifact { manifest: rewrap(existing, &manifest), blobs }))
+    Artifact { manifest: rewrap(existing, &manifest), blobs }
 }
 
 /// Whether `layer` is `key`'s signature over exactly `payload`.

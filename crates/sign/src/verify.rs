@@ -6,6 +6,7 @@
 
 mod attestation;
 mod demand;
+pub(crate) mod examine;
 mod opening;
 mod reason;
 

@@ -6,7 +6,6 @@ use schleuse_image::BuildManifest;
 use schleuse_image::manifest::LIMIT;
 use schleuse_model::json::JsonError;
 use schleuse_model::{Exit, Explain, PinnedRef, Reference};
-use schleuse_sign::attach::Written;
 use schleuse_sign::{SignOptions, Signer as _, Store, sign_image};
 use serde::Serialize;
 
@@ -114,22 +113,14 @@ pub(crate) async fn run(args: &Args, context: &Context) -> Result<Exit, Failure>
     let answer = Answer {
         image,
         signer: signer.to_string(),
-        bundle: word(signed.bundle),
-        legacy: word(signed.legacy),
+        bundle: signed.bundle.word(),
+        legacy: signed.legacy.word(),
         provenance,
     };
     let (key, new) = (signer.short(), [answer.bundle, answer.legacy, answer.provenance].contains(&"new"));
     context.printer.note(&if new { format!("signed by {key}") } else { format!("already signed by {key}") });
     context.printer.report(&answer)?;
     Ok(Exit::Done)
-}
-
-const fn word(written: Written) -> &'static str {
-    match written {
-        Written::New => "new",
-        Written::Already => "already",
-        Written::NotWanted => "not-wanted",
-    }
 }
 
 fn read_manifest(path: &Path) -> Result<BuildManifest, Failure> {

@@ -209,7 +209,7 @@ async fn too_much_is_an_error_and_an_oversized_bundle_is_not_read() {
     for number in 0..3 {
         shelf.attest(&shelf.build, &format!("urn:evidence:{number}")).await;
     }
-    let few = Limits { count: 2, ..Limits::SIGNATURES };
+    let few = Limits { listed: 2, ..Limits::SIGNATURES };
     let trust = trusting(&shelf.build);
     let error = find_signature(shelf.source(), &shelf.image, &trust, Role::Build, few, NOW).await;
     assert!(matches!(error, Err(Error::Registry(schleuse_oci::Error::TooLarge { .. }))), "{error:?}");
