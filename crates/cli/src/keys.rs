@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use schleuse_model::{Exit, Explain, Secret};
 use schleuse_sign::keys::KEY_FILE_LIMIT;
-use schleuse_sign::{KeyError, KeyPair, PublicKey};
+use schleuse_sign::{KeyError, KeyPair, PublicKey, Signer as _};
 
 use crate::context::Context;
 use crate::failure::Failure;
@@ -25,6 +25,11 @@ pub(crate) enum KeyReference {
 }
 
 impl KeyReference {
+    /// Why the key here cannot be used.
+    pub(crate) fn unusable(&self, source: KeyError) -> KeyProblem {
+        KeyProblem::Unusable { name: self.to_string(), source }
+    }
+
     /// As written behind `--key`. Never fails: what is no `env://` is a path.
     pub(crate) fn parse(text: &str) -> Self {
         match text.strip_prefix(SCHEME) {
@@ -52,6 +57,9 @@ pub(crate) enum KeyProblem {
     /// The variable is not set.
     #[error("the variable {0} is not set")]
     NotSet(String),
+    /// A key service that is not supported.
+    #[error("keys at `{0}` are not supported: a key is a file, or a variable that holds it (env://NAME)")]
+    Service(String),
     /// It is there and cannot be used.
     #[error("cannot use the key {name}")]
     Unusable {
@@ -74,6 +82,7 @@ impl Explain for KeyProblem {
                 format!("or set {VARIABLE} to the key file's content; no key yet: `schleuse key generate`"),
             ],
             Self::NotSet(_) => vec!["on GitHub Actions the job has to map the secret to the variable".to_owned()],
+            Self::Service(_) => Vec::new(),
             Self::Unusable { source, .. } => source.hints(),
         }
     }
@@ -89,13 +98,28 @@ pub(crate) async fn signer(context: &Context, flag: Option<&str>) -> Result<KeyP
     unlock(context, &reference).await
 }
 
+/// The signing keys: each `--key`, in order and once; without any, `COSIGN_PRIVATE_KEY`.
+pub(crate) async fn signers(context: &Context, flags: &[String]) -> Result<Vec<KeyPair>, Failure> {
+    if flags.is_empty() {
+        return Ok(vec![signer(context, None).await?]);
+    }
+    let mut pairs: Vec<KeyPair> = Vec::new();
+    for flag in flags {
+        let pair = signer(context, Some(flag)).await?;
+        if !pairs.iter().any(|known| known.public_key() == pair.public_key()) {
+            pairs.push(pair);
+        }
+    }
+    Ok(pairs)
+}
+
 /// Opens the private key at `reference` with its password.
 pub(crate) async fn unlock(context: &Context, reference: &KeyReference) -> Result<KeyPair, Failure> {
     let file = content(context, reference)?;
     let password = password::existing(context).await?;
     let opened = tokio::task::spawn_blocking(move || KeyPair::decrypt(file.expose(), &password));
-    let unusable = |source| KeyProblem::Unusable { name: reference.to_string(), source };
-    Ok(opened.await.map_err(|_| KeyError::Malformed("unlocking it was interrupted".to_owned()))?.map_err(unusable)?)
+    let interrupted = |_| KeyError::Malformed("unlocking it was interrupted".to_owned());
+    Ok(opened.await.map_err(interrupted)?.map_err(|source| reference.unusable(source))?)
 }
 
 /// The public key at `reference`, whose file may hold the private key too: then it is unlocked.
@@ -105,21 +129,24 @@ pub(crate) async fn public(context: &Context, reference: &KeyReference) -> Resul
         Ok(key) => Ok(key),
         Err(KeyError::Label { found, .. }) if found.ends_with("PRIVATE KEY") => {
             let pair = unlock(context, reference).await?;
-            Ok(schleuse_sign::Signer::public_key(&pair).clone())
+            Ok(pair.public_key().clone())
         }
-        Err(source) => Err(KeyProblem::Unusable { name: reference.to_string(), source }.into()),
+        Err(source) => Err(reference.unusable(source).into()),
     }
 }
 
 /// The public key in a file that must hold nothing else.
 pub(crate) fn public_only(context: &Context, reference: &KeyReference) -> Result<PublicKey, Failure> {
     let file = content(context, reference)?;
-    let unusable = |source| KeyProblem::Unusable { name: reference.to_string(), source };
-    Ok(PublicKey::from_pem(file.expose()).map_err(unusable)?)
+    Ok(PublicKey::from_pem(file.expose()).map_err(|source| reference.unusable(source))?)
 }
 
-fn content(context: &Context, reference: &KeyReference) -> Result<Secret<Vec<u8>>, Failure> {
+/// What stands there, whatever it is.
+pub(crate) fn content(context: &Context, reference: &KeyReference) -> Result<Secret<Vec<u8>>, Failure> {
     match reference {
+        KeyReference::File(path) if path.to_string_lossy().contains("://") => {
+            Err(KeyProblem::Service(reference.to_string()).into())
+        }
         KeyReference::File(path) => Ok(Secret::new(files::read(path, KEY_FILE_LIMIT)?)),
         KeyReference::Variable(name) => match context.variables.get(name) {
             Some(text) => Ok(Secret::new(text.as_bytes().to_vec())),

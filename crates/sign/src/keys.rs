@@ -26,7 +26,7 @@ use schleuse_model::digest::to_hex;
 
 pub use algorithm::Algorithm;
 pub use error::KeyError;
-pub use file::KEY_FILE_LIMIT;
+pub use file::{Described, KEY_FILE_LIMIT};
 pub use public::PublicKey;
 
 use crate::error::SignerError;

@@ -12,9 +12,9 @@ use schleuse_model::{Secret, json};
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
-use super::KeyPair;
 use super::error::KeyError;
 use super::secret::SecretKey;
+use super::{KeyPair, PublicKey};
 use crate::error::shown;
 
 /// The largest key file that is read: 16 KiB. Real ones have under 1 KiB.
@@ -99,8 +99,7 @@ impl KeyPair {
         if ![LABEL, OLD_LABEL].contains(&block.tag()) {
             return Err(KeyError::Label { expected: LABEL, found: shown(block.tag()) });
         }
-        let boxed: Boxed = json::from_untrusted(block.contents(), KEY_FILE_LIMIT)
-            .map_err(|error| KeyError::Malformed(error.to_string()))?;
+        let boxed = Boxed::read(&block)?;
         let cost = accepted_cost(&boxed)?;
         let salt = base64(&boxed.kdf.salt, "salt")?;
         let nonce: [u8; NONCE_BYTES] = base64(&boxed.cipher.nonce, "nonce")?
@@ -112,6 +111,40 @@ impl KeyPair {
             .map(Zeroizing::new)
             .map_err(|_| KeyError::WrongPassword)?;
         Self::from_secret(SecretKey::from_pkcs8(&plain)?)
+    }
+}
+
+/// What a key file is, as far as it can be told without its password.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Described {
+    /// A public key.
+    Public(PublicKey),
+    /// A private key, encrypted in a way that is accepted.
+    Encrypted {
+        /// With what, for people.
+        with: String,
+    },
+}
+
+impl Described {
+    /// Looks at a key file of at most [`KEY_FILE_LIMIT`] bytes.
+    ///
+    /// # Errors
+    /// [`KeyError`]: neither of the two.
+    pub fn of(file: &[u8]) -> Result<Self, KeyError> {
+        let block = pem_block(file)?;
+        if ![LABEL, OLD_LABEL].contains(&block.tag()) {
+            return Ok(Self::Public(PublicKey::from_pem(file)?));
+        }
+        let boxed = Boxed::read(&block)?;
+        let cost = accepted_cost(&boxed)?;
+        Ok(Self::Encrypted { with: format!("{KDF} (N {}, r {R}, p {P}), {CIPHER}", 1_u64 << cost) })
+    }
+}
+
+impl Boxed {
+    fn read(block: &Pem) -> Result<Self, KeyError> {
+        json::from_untrusted(block.contents(), KEY_FILE_LIMIT).map_err(|error| KeyError::Malformed(error.to_string()))
     }
 }
 
