@@ -11,7 +11,8 @@
 # Prints that folder on stdout, and what it does on stderr, before it does it. Quick when all is there; run it as often as you like.
 #
 # Sources, in this order: the Debian archive that this machine's apt uses, or deb.debian.org on Ubuntu (apt checks the archive's
-# signature; the packages we know are compared with the SHA-256 below as well); for cosign, the Go module proxy (checked by Go's checksum database; takes minutes and 3 GB of disk meanwhile).
+# signature; the packages we know are compared with the SHA-256 below as well); for cosign, the Go module proxy (checked by Go's
+# checksum database; takes minutes and 3 GB of disk meanwhile).
 # These are test peers on the loopback interface. Do not use them for anything else: newer cosign versions fix security bugs.
 set -eu
 

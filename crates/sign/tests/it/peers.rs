@@ -5,7 +5,7 @@ use std::process::{Output, Stdio};
 
 use schleuse_testkit::peer;
 
-/// The cosign versions: 2 reads and writes the legacy format only, 3 prefers bundles.
+/// The cosign versions: 2 knows signatures in the legacy format only, and attestations as bundles if told to; 3 prefers bundles.
 pub(crate) const COSIGN_2: &str = "cosign-2.5";
 pub(crate) const COSIGN_3: &str = "cosign-3.1";
 /// Reads and writes the legacy format only.

@@ -1,4 +1,4 @@
-//! cosign 2.5, which reads and writes the legacy format, and cosign 3.1, which prefers bundles.
+//! cosign 2.5, which knows signatures in the legacy format only, and cosign 3.1, which prefers bundles.
 
 use schleuse_model::PinnedRef;
 use schleuse_model::predicate::SLSA_PROVENANCE_V1;
@@ -160,6 +160,7 @@ async fn our_bundle_attestation_is_accepted_by_cosign_3(desk: &Desk) {
 async fn our_legacy_signature_is_hidden_from_cosign_3_by_a_stranger_s_bundle(desk: &Desk) {
     let image = desk.image().await;
     desk.sign_legacy_only(&image, None).await;
+    verify(desk, COSIGN_3, &image, "our.pub").await.unwrap();
     signs(desk, COSIGN_3, Format::Bundle, &image, "other.key").await;
     verify(desk, COSIGN_3, &image, "our.pub").await.unwrap_err();
     accepts_each(desk, &image, &["our.pub"]).await;
