@@ -22,4 +22,5 @@ have cargo || die "cargo is not here" "install Rust: https://rustup.rs" "then op
 
 tools/peers/install.sh >&2
 tools/peers/service.sh >&2
+tools/peers/sigstore-js.sh >&2
 tools/peers/engines.sh >&2

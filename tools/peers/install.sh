@@ -3,24 +3,34 @@
 #
 #   cosign 2.5.0, cosign 3.1.1   what others verify our signatures with, and sign with
 #   docker-registry 2.8          a registry without referrers API and without create-once tags
+#   skopeo 1.22                  what others verify our legacy signatures with, and sign with
 #   skopeo                       what the benchmark compares re-tagging with
 #
-# Into ${XDG_CACHE_HOME:-$HOME/.cache}/schleuse/peers/bin; only skopeo is installed into the system (it needs its libraries).
+# Into ${XDG_CACHE_HOME:-$HOME/.cache}/schleuse/peers/bin; only the last is installed into the system (it needs its libraries, and
+# Debian 12's has sigstore signatures switched off; skopeo 1.22 brings its own libraries).
 # Prints that folder on stdout, and what it does on stderr, before it does it. Quick when all is there; run it as often as you like.
 #
-# Sources, in this order: the Debian archive that this machine's apt uses (apt checks the archive's signature; the packages we
-# know are compared with the SHA-256 below as well); the Go module proxy (checked by Go's checksum database; takes minutes and 3 GB of disk meanwhile).
+# Sources, in this order: the Debian archive that this machine's apt uses, or deb.debian.org on Ubuntu (apt checks the archive's
+# signature; the packages we know are compared with the SHA-256 below as well); for cosign, the Go module proxy (checked by Go's
+# checksum database; takes minutes and 3 GB of disk meanwhile).
 # These are test peers on the loopback interface. Do not use them for anything else: newer cosign versions fix security bugs.
 set -eu
 
 COSIGN_2=2.5.0
 COSIGN_3=3.1.1
 REGISTRY=2.8
+SKOPEO=1.22
 
 # name_version_architecture sha256
 KNOWN='
 cosign_2.5.0-2+b5_amd64 3b6eadd27f3c4c00bfa7eab5c2397a6a15a763630c7a1d40d06ff60d24799eef
 cosign_3.1.1-2_amd64 d8622ebffce1d69197288fc030ff06a4c247af5507107f85c5a878870b686b23
+skopeo_1.22.0+ds1-1_amd64 9db32d779a0a993b53b4efc31ed633e716a773e4310a02af1bc11c4c7ac2ae57
+libassuan9_3.0.2-2+b2_amd64 3f63fc652b19b5720dec7fa75275d9c1bb06de865f3ec748e1512cccac3738d9
+libc6_2.43-7_amd64 5c71715c51103beb4fbba9fe9f8dff604af6610dfa71c70bff342f54a7860803
+libgpg-error0_1.61-5_amd64 ef307016953fca2d257786cb323ad7c3b8b84fe9e17a64c9adeaae5d5a434d30
+libgpgme45_2.2.0-2_amd64 fac6ca780ade1cd55897015563f6a756854aefd8918e0af55aacfb5e9e032ad3
+libsqlite3-0_3.53.4-2_amd64 bbf13c9326764d05e37e6590debdaa6f33af6bd822e3ca1204789d9d1dc23b11
 '
 
 peers="${XDG_CACHE_HOME:-$HOME/.cache}/schleuse/peers"
@@ -53,12 +63,21 @@ debian_archive() {
     } | grep -o '^https\{0,1\}://[^ ]*/debian/\{0,1\}\( \|$\)' | head -n 1
 }
 
-# Writes a sources list with the suites $1 of that archive. Fails if this machine uses none, or has not the archive's keys.
-debian_sources() {
+# Debian's archive keys: this machine's, or (Ubuntu) out of the package that its own archive vouches for. Fails without either.
+debian_keys() {
     keys=/usr/share/keyrings/debian-archive-keyring.gpg
-    have apt-get && have dpkg && [ -r "$keys" ] || return 1
+    [ ! -r "$keys" ] || return 0
+    apt_of=system_apt
+    apt_knows debian-archive-keyring && fetch_deb debian-archive-keyring '' || return 1
+    mv "$work/root$keys" "$work/keys.gpg" && keys="$work/keys.gpg"
+}
+
+# Writes a sources list with the suites $1 of that archive, or of Debian's own where this machine uses none (Ubuntu). Fails where
+# there is no apt, or no keys to check the archive with.
+debian_sources() {
+    have apt-get && have dpkg && debian_keys || return 1
     archive=$(debian_archive)
-    [ -n "$archive" ] || return 1
+    archive=${archive:-http://deb.debian.org/debian}
     for suite in $1; do
         printf 'deb [signed-by=%s] %s %s main\n' "$keys" "$archive" "$suite"
     done >"$work/sources.list"
@@ -73,14 +92,25 @@ own_apt() {
         -o Acquire::IndexTargets::deb::DEP-11::DefaultEnabled=false -o Debug::NoLocking=true "$@"
 }
 
+# The newest version of the package $1 that starts with $2, or the newest of all without $2.
+version_of() {
+    $apt_of apt-cache madison "$1" 2>/dev/null | tr -d ' ' |
+        awk -F '|' -v want="${2:-}" 'want == "" || index($2, want) == 1 { print $2; exit }'
+}
+
 # Downloads the package $1 in an upstream version that starts with $2 into $work/deb and unpacks it into $work/root.
 fetch_deb() {
-    rm -rf "$work/deb" "$work/root"
+    rm -rf "$work/root"
+    add_deb "$1" "$(version_of "$1" "$2")"
+}
+
+# The same with the version $2 exactly, beside what is in $work/root already. Leaves the package's file in $deb.
+add_deb() {
+    version=$2
+    rm -rf "$work/deb"
     mkdir -p "$work/deb" "$work/root"
-    version=$($apt_of apt-cache madison "$1" 2>/dev/null | tr -d ' ' |
-        awk -F '|' -v want="$2" 'index($2, want) == 1 { print $2; exit }')
     [ -n "$version" ] || return 1
-    say "downloading $1 $version from this machine's package archive"
+    say "downloading $1 $version from the package archive"
     (cd "$work/deb" && $apt_of apt-get -o APT::Sandbox::User="$(id -un)" download "$1=$version" >&2) || return 1
     deb=$(ls "$work"/deb/*.deb)
     expected=$(printf '%s' "$KNOWN" | awk -v name="$1_${version}_$(dpkg --print-architecture)" '$1 == name { print $2 }')
@@ -101,14 +131,19 @@ go_install() {
         keep "$1" "$2" "$work/gobin/cosign"
 }
 
-install_cosign() {
-    installed "$1" "$2" && return
-    if [ ! -f "$work/sources.list" ] && debian_sources 'trixie sid'; then
+# From here on packages come from Debian trixie and sid. Fails where there is no Debian archive.
+use_own_lists() {
+    if [ ! -f "$work/sources.list" ]; then
+        debian_sources 'trixie sid' || return 1
         say "reading the package lists of Debian trixie and sid (this machine's own lists are not touched)"
         own_apt apt-get -o APT::Sandbox::User="$(id -un)" update >"$work/update.log" 2>&1 || say "they cannot be read: $(tail -n 1 "$work/update.log")"
     fi
     apt_of=own_apt
-    if [ -f "$work/sources.list" ] && fetch_deb cosign "$2-"; then
+}
+
+install_cosign() {
+    installed "$1" "$2" && return
+    if use_own_lists && fetch_deb cosign "$2-"; then
         keep "$1" "$2" "$work/root/usr/bin/cosign"
     elif ! go_install "$1" "$2"; then
         die "cosign $2 can be had neither as a Debian package nor by building it" \
@@ -132,6 +167,53 @@ install_registry() {
     "$bin/docker-registry" --version >/dev/null 2>&1 || { rm -f "$bin/docker-registry"; die "docker-registry does not run"; }
 }
 
+# Unpacks skopeo $SKOPEO and the libraries that it needs, down to the C library (this machine's may be too old), into $work/root.
+fetch_skopeo() {
+    wanted=$(version_of skopeo "$SKOPEO.")
+    if [ -z "$wanted" ]; then
+        wanted=$(version_of skopeo)
+        [ -n "$wanted" ] && dpkg --compare-versions "$wanted" ge "$SKOPEO" || return 1
+        say "Debian sid has no skopeo $SKOPEO any more; taking $wanted instead"
+    fi
+    rm -rf "$work/root"
+    add_deb skopeo "$wanted" || return 1
+    seen=' '
+    todo=$(libraries_of "$deb")
+    while [ -n "$todo" ]; do
+        more=
+        for library in $todo; do
+            case $seen in *" $library "*) continue ;; esac
+            seen="$seen$library "
+            add_deb "$library" "$(version_of "$library")" || return 1
+            # What the C library asks for is for conversions of character sets and for cancelled threads; nothing here does either.
+            [ "$library" = libc6 ] || more="$more $(libraries_of "$deb")"
+        done
+        todo=${more# }
+    done
+}
+
+# The libraries among the packages that the package file $1 depends on. Programs (gpg) and configuration are not needed here.
+libraries_of() {
+    dpkg-deb -f "$1" Depends | tr ',|' '\n\n' | sed -n 's/^ *\(lib[^ (:]*\).*/\1/p'
+}
+
+install_skopeo_122() {
+    installed "skopeo-$SKOPEO" "$SKOPEO" && return
+    use_own_lists && fetch_skopeo ||
+        die "skopeo $SKOPEO or newer cannot be had from Debian sid" \
+            "put the program there yourself: $bin/skopeo-$SKOPEO, and its version, $SKOPEO, in $bin/.skopeo-$SKOPEO.version"
+    folder="$peers/skopeo-$SKOPEO"
+    rm -rf "$folder"
+    mv "$work/root" "$folder"
+    loader=$(find "$folder" -type f -name 'ld-linux*.so.*' | head -n 1)
+    # The program's own $@, not ours.
+    # shellcheck disable=SC2016
+    printf '#!/bin/sh\nexec "%s" --inhibit-cache --library-path "%s" "%s" "$@"\n' \
+        "$loader" "${loader%/*}" "$folder/usr/bin/skopeo" >"$work/skopeo"
+    keep "skopeo-$SKOPEO" "$SKOPEO" "$work/skopeo"
+    "$bin/skopeo-$SKOPEO" --version >/dev/null 2>&1 || { rm -f "$bin/skopeo-$SKOPEO"; die "skopeo $SKOPEO was installed and does not run"; }
+}
+
 install_skopeo() {
     have skopeo || apt_install skopeo
     ln -sf "$(command -v skopeo)" "$bin/skopeo"
@@ -151,5 +233,6 @@ mkdir -p "$work/lists/partial" "$work/cache/archives/partial"
 install_cosign cosign-2.5 "$COSIGN_2"
 install_cosign cosign-3.1 "$COSIGN_3"
 install_registry
+install_skopeo_122
 install_skopeo
 printf '%s\n' "$bin"

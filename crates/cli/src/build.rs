@@ -2,6 +2,7 @@
 
 mod pushing;
 mod recipe;
+pub(crate) mod record;
 mod reuse;
 mod source;
 

@@ -35,6 +35,8 @@ pub(crate) enum Verb {
     Why(commands::why::Args),
     Demo(commands::demo::Args),
     Sign(commands::sign::Args),
+    Attest(commands::attest::Args),
+    Evidence(commands::evidence::Args),
     Verify(commands::verify::Args),
     Key(commands::key::Args),
     Registry(commands::registry::Args),
@@ -51,7 +53,7 @@ pub(crate) enum Verb {
 /// How the verbs are listed in the help: what one uses every day, and what that is made of.
 const GROUPS: [(&str, &[&str]); 2] = [
     ("Daily", &["init", "build", "promote", "rollback", "resume", "status", "history", "why", "doctor", "demo"]),
-    ("Plumbing", &["key", "sign", "verify", "registry", "config", "completions"]),
+    ("Plumbing", &["key", "sign", "attest", "verify", "evidence", "registry", "config", "completions"]),
 ];
 
 const EXAMPLES: &str = "\

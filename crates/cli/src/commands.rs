@@ -1,10 +1,12 @@
 //! The verbs. One file each: raw flags become settings, settings go into one library call, the answer is rendered.
 
+pub(crate) mod attest;
 pub(crate) mod build;
 pub(crate) mod completions;
 pub(crate) mod config;
 pub(crate) mod demo;
 pub(crate) mod demo_app;
+pub(crate) mod evidence;
 pub(crate) mod hidden;
 pub(crate) mod history;
 pub(crate) mod key;
@@ -35,6 +37,8 @@ pub(crate) async fn run(verb: Verb, context: &Context) -> Result<Exit, Failure> 
         Verb::History(args) => history::run(&args, context).await,
         Verb::Why(args) => why::run(&args, context).await,
         Verb::Sign(args) => sign::run(&args, context).await,
+        Verb::Attest(args) => attest::run(&args, context).await,
+        Verb::Evidence(args) => evidence::run(&args, context).await,
         Verb::Verify(args) => verify::run(&args, context).await,
         Verb::Key(args) => key::run(&args, context).await,
         Verb::Registry(args) => registry::run(args, context).await,
@@ -57,6 +61,8 @@ impl Verb {
             Self::Status(_) | Self::History(_) | Self::Why(_) => Some("nothing was changed"),
             Self::Build(_)
             | Self::Sign(_)
+            | Self::Attest(_)
+            | Self::Evidence(_)
             | Self::Verify(_)
             | Self::Key(_)
             | Self::Config(_)

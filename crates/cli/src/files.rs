@@ -70,6 +70,25 @@ pub(crate) fn read(path: &Path, limit: usize) -> Result<Vec<u8>, FileError> {
     if bytes.len() > limit { Err(FileError::TooLarge { path: path.to_owned(), limit }) } else { Ok(bytes) }
 }
 
+/// Reads a file, or stdin where it is called `-`, of at most `limit` bytes.
+///
+/// # Errors
+/// [`FileError`].
+pub(crate) fn read_or_stdin(path: &Path, limit: usize) -> Result<Vec<u8>, FileError> {
+    if path != Path::new("-") {
+        return read(path, limit);
+    }
+    let named = || PathBuf::from("stdin");
+    let mut bytes = Vec::new();
+    let most = u64::try_from(limit).unwrap_or(u64::MAX).saturating_add(1);
+    io::stdin()
+        .lock()
+        .take(most)
+        .read_to_end(&mut bytes)
+        .map_err(|source| FileError::Read { path: named(), source })?;
+    if bytes.len() > limit { Err(FileError::TooLarge { path: named(), limit }) } else { Ok(bytes) }
+}
+
 /// Creates a file that is not there yet, and makes it durable. What was begun is removed when writing fails.
 ///
 /// # Errors

@@ -11,6 +11,7 @@
 //!
 //! **Nothing depends on it**; it alone names the registry client, the embedded registry, clap and a terminal.
 
+mod annotation;
 mod build;
 mod cli;
 mod commands;
@@ -34,6 +35,8 @@ mod reference;
 mod settings;
 mod signals;
 mod start;
+mod subjects;
+mod trusted;
 mod usage;
 mod watch;
 

@@ -92,11 +92,16 @@ pub(crate) async fn attest(
     let manifest = store.pull.manifest(image).await?;
     let missing = || schleuse_oci::Error::Missing { what: image.to_string() };
     let subject = manifest.ok_or_else(missing)?.descriptor();
-    let predicate = json::to_bytes(&provenance(build, run));
+    let predicate = predicate(build, run);
     let statement = Statement::new(SLSA_PROVENANCE_V1, image.repository().to_string(), image.digest(), predicate)
         .map_err(schleuse_sign::Error::from)?;
     attach_statement(store, image, &subject, &statement, signer, now).await?;
     Ok(true)
+}
+
+/// The SLSA provenance of `build`, made by `run`, as JSON.
+pub(crate) fn predicate(build: &BuildManifest, run: RunInfo) -> Vec<u8> {
+    json::to_bytes(&provenance(build, run))
 }
 
 /// What `build` says it was built from.

@@ -60,6 +60,13 @@ impl ConnectionArgs {
     }
 }
 
+/// `--formats`: how evidence is stored beside an image.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum EvidenceFormat {
+    Bundle,
+    Legacy,
+}
+
 /// `--format`: lines for people, or one document for programs. (Comments on the variants would become help text.)
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Format {

@@ -28,7 +28,7 @@ use crate::trust::{Role, Trust, TrustedKey};
 pub use attestation::{
     Attestations, VerifiedStatement, attestations, attestations_of, verify_envelope, verify_statement,
 };
-pub use demand::{Demand, Quorum};
+pub use demand::{Demand, Quorum, count};
 pub use opening::{Attributed, attribute_envelope};
 use opening::{about, attribute, may_speak, signer};
 pub use reason::{Reason, Rejected, VerifyError};
@@ -167,15 +167,7 @@ impl<'a> Check<'a> {
         demand: &'a Demand,
         now: Timestamp,
     ) -> Result<Self, VerifyError> {
-        let role = demand.role;
-        if trust.holders(role).next().is_none() {
-            return Err(VerifyError::NobodyTrusted { image: image.clone(), role });
-        }
-        let needed = demand.quorum.needed(trust, role);
-        let possible = Quorum::All.needed(trust, role);
-        if needed > possible {
-            return Err(VerifyError::TooFewTrusted { needed, possible, role });
-        }
+        let needed = demand.needed(trust, image)?;
         Ok(Self { image, trust, demand, now, needed, accepted: Vec::new(), rejected: Vec::new() })
     }
 
@@ -194,12 +186,16 @@ impl<'a> Check<'a> {
             // Nothing readable: `signer` has said so.
             (Ok(_), None) => {}
         }
-        demand::count(&self.accepted) >= self.needed
+        self.is_met()
+    }
+
+    fn is_met(&self) -> bool {
+        demand::count(self.accepted.iter().map(Verified::signer)) >= self.needed
     }
 
     /// The signatures relied on, if they are enough.
     pub(crate) fn verdict(self) -> Result<Vec<Verified>, VerifyError> {
-        if demand::count(&self.accepted) >= self.needed { Ok(self.accepted) } else { Err(self.refuse()) }
+        if self.is_met() { Ok(self.accepted) } else { Err(self.refuse()) }
     }
 
     /// The one signature of a demand for one.

@@ -2,7 +2,8 @@
 
 use std::path::PathBuf;
 
-/// Where `tools/peers/install.sh` has put the peer called `name`: `cosign-2.5`, `cosign-3.1`, `docker-registry` or `skopeo`.
+/// Where the scripts of `tools/peers` have put the peer called `name`: `cosign-2.5`, `cosign-3.1`, `docker-registry`, `skopeo`,
+/// `skopeo-1.22` or `sigstore-js`.
 /// # Panics
 /// If it is not there; the message says what to do.
 pub fn peer(name: &str) -> PathBuf {
@@ -10,6 +11,6 @@ pub fn peer(name: &str) -> PathBuf {
     let variable = |name: &str| std::env::var_os(name).map(PathBuf::from);
     let cache = variable("XDG_CACHE_HOME").or_else(|| Some(variable("HOME")?.join(".cache")));
     let program = cache.expect("HOME is set").join("schleuse/peers/bin").join(name);
-    assert!(program.exists(), "{name} is not there: run tools/peers/install.sh");
+    assert!(program.exists(), "{name} is not there: run tools/setup.sh");
     program
 }

@@ -1,107 +1,142 @@
 //! `schleuse verify`.
 
-use schleuse_model::{Exit, PinnedRef, Reference};
-use schleuse_oci::Pull as _;
-use schleuse_sign::{Error, Limits, Role, Source, Trust, TrustedKey, Verified, VerifyError, find_signature};
-use serde::Serialize;
+mod attested;
+mod report;
+mod signed;
 
+use std::collections::BTreeMap;
+use std::num::NonZeroUsize;
+use std::str::FromStr;
+
+use futures_util::{StreamExt as _, stream};
+use schleuse_client::Client;
+use schleuse_model::predicate::PredicateSelector;
+use schleuse_model::{Exit, Reference};
+use schleuse_sign::{Demand, Quorum, Role, Trust};
+
+use crate::annotation::{self, Annotation};
 use crate::context::Context;
 use crate::failure::Failure;
-use crate::keys::{self, KeyReference};
-use crate::output::{Page, Report};
+use crate::project::Project;
 use crate::reference::pinned;
 use crate::settings::RegistryArgs;
+use crate::trusted::trusted;
+use report::{Answer, ImageAnswer, Outcome};
 
-/// Check that an image is signed by a key you trust
+/// Check that images are signed, or attested, by keys you trust
+///
+/// Without --key the keys of [trust] build in schleuse.toml count. Nothing but the registry is asked.
 #[derive(clap::Args, Debug)]
 #[command(after_help = "\
 Examples:
   schleuse verify ghcr.io/acme/billing:sha-1f3a…        by the keys of [trust] build
   schleuse verify --key schleuse.pub ghcr.io/acme/billing@sha256:…
+  schleuse verify --key ci.pub --key release.pub --require all IMAGE
+  schleuse verify --type spdx IMAGE                     an SBOM by a trusted key; of an index, one for each platform
 
-Exit codes: 0 signed, 11 not signed by a trusted key, 1 the registry gave no answer.")]
+Exit codes: 0 all are, 11 one is not, 1 the registry gave no answer.")]
 pub(crate) struct Args {
-    /// The image, by tag or digest; a tag is resolved once
-    #[arg(value_name = "IMAGE")]
-    image: Reference,
+    /// The images, by tag or digest; a tag is resolved once
+    #[arg(value_name = "IMAGE", required = true)]
+    images: Vec<Reference>,
     /// Trust this public key instead of [trust] in schleuse.toml; may be repeated
     #[arg(long, value_name = "PUB")]
     key: Vec<String>,
+    /// How many of the trusted keys must have signed: any, all, or a number; two keys of one person count once
+    #[arg(long, value_name = "HOW-MANY", default_value = "any")]
+    require: Require,
+    /// Demand this annotation, signed; may be repeated
+    #[arg(long, short, value_name = "NAME=VALUE", conflicts_with = "kind")]
+    annotation: Vec<Annotation>,
+    /// Check an attestation of this type instead of the signature (see `schleuse attest --help`)
+    #[arg(long = "type", value_name = "TYPE")]
+    kind: Option<PredicateSelector>,
     #[command(flatten)]
     registry: RegistryArgs,
 }
 
-/// What was found, and what that does not say.
-#[derive(Serialize)]
-struct Answer {
-    image: PinnedRef,
-    signer: String,
-    role: &'static str,
-    found: String,
-    checked: Vec<&'static str>,
-    not_checked: Vec<&'static str>,
-}
+/// `--require`.
+#[derive(Clone, Copy, Debug)]
+struct Require(Quorum);
 
-const CHECKED: [&str; 3] = [
-    "the signature, over the exact bytes the registry gave, by this key",
-    "the key is one of those trusted for `build`",
-    "what is signed names this digest, and approves it rather than describing it",
-];
+impl FromStr for Require {
+    type Err = &'static str;
 
-const NOT_CHECKED: [&str; 3] = [
-    "no transparency log was consulted: when it was signed is not proven",
-    "no certificates: the key is trusted because it is listed, not because of an identity",
-    "what is in the image: that is for the checks of an environment",
-];
-
-impl Report for Answer {
-    fn human(&self, page: &mut Page) {
-        let paint = page.paint();
-        page.line(format_args!("{}      {}", paint.good("trusted"), self.image));
-        page.fact(11, "signer", format_args!("{} ({})", self.signer, self.role));
-        page.fact(11, "found", &self.found);
-        for (name, lines) in [("checked", &self.checked), ("not checked", &self.not_checked)] {
-            for (at, line) in lines.iter().enumerate() {
-                page.fact(11, if at == 0 { name } else { "" }, line);
-            }
+    fn from_str(text: &str) -> Result<Self, &'static str> {
+        match text {
+            "any" => Ok(Self(Quorum::Any)),
+            "all" => Ok(Self(Quorum::All)),
+            number => number
+                .parse::<NonZeroUsize>()
+                .map(|count| Self(Quorum::AtLeast(count)))
+                .map_err(|_| "write any, all, or a number from 1"),
         }
     }
+}
+
+/// Images looked at at a time.
+const CONCURRENT: usize = 16;
+
+/// What all images are held against.
+struct Question<'a> {
+    context: &'a Context,
+    trust: Trust,
+    demand: Demand,
+    kind: Option<&'a PredicateSelector>,
 }
 
 pub(crate) async fn run(args: &Args, context: &Context) -> Result<Exit, Failure> {
     let project = context.project(&args.registry.flags())?;
     let trust = if args.key.is_empty() { project.trust(context)? } else { trusted(&args.key, context)? };
-    let client = project.client(context, args.image.repository())?;
-    let progress = context.progress("looking for a signature");
-    let image = pinned(&client, &args.image).await?;
-    let source = Source { pull: &client, referrers: &client };
-    let found = find_signature(source, &image, &trust, Role::Build, Limits::SIGNATURES, context.now()).await;
-    let verified = match found {
-        // "Not signed" is only true of what is there.
-        Err(Error::Untrusted(VerifyError::NoSignature { .. })) if client.manifest(&image).await?.is_none() => {
-            return Err(schleuse_oci::Error::Missing { what: image.to_string() }.into());
-        }
-        found => found?,
-    };
+    let annotations = annotation::collect(&args.annotation);
+    let demand = Demand { role: Role::Build, quorum: args.require.0, annotations };
+    let question = Question { context, trust, demand, kind: args.kind.as_ref() };
+    let clients = clients(&args.images, &project, context)?;
+    let progress = context.progress("looking for signatures");
+    let mut outcomes = stream::iter(&args.images)
+        .map(|image| {
+            let (question, client) = (&question, clients.get(image.repository().host()));
+            async move { (image, question.ask(client, image).await) }
+        })
+        .buffered(CONCURRENT);
+    let mut answers = Vec::new();
+    while let Some((image, outcome)) = outcomes.next().await {
+        // One image that is not: an error as any other. Among several: a line of the answer.
+        let outcome = if args.images.len() == 1 { Ok(outcome?) } else { outcome };
+        answers.push(ImageAnswer::new(image, outcome));
+    }
+    drop(outcomes);
     drop(progress);
-    context.printer.report(&answer(verified))?;
-    Ok(Exit::Done)
+    let answer = Answer::new(answers, &question.demand, args.kind.as_ref());
+    let exit = answer.exit();
+    context.printer.report(&answer)?;
+    Ok(exit)
 }
 
-fn answer(verified: Verified) -> Answer {
-    Answer {
-        image: verified.image().clone(),
-        signer: verified.signer().fingerprint().to_string(),
-        role: verified.role().name(),
-        found: verified.origin().to_string(),
-        checked: CHECKED.to_vec(),
-        not_checked: NOT_CHECKED.to_vec(),
+impl Question<'_> {
+    async fn ask(&self, client: Option<&Client>, image: &Reference) -> Result<Outcome, Failure> {
+        // Each image's registry has one: `clients` saw to that.
+        let client = client.ok_or_else(|| schleuse_oci::Error::Missing { what: image.to_string() })?;
+        let image = pinned(client, image).await?;
+        match self.kind {
+            Some(kind) => attested::check(self, client, image, kind).await,
+            None => signed::check(self, client, image).await,
+        }
     }
 }
 
-fn trusted(keys: &[String], context: &Context) -> Result<Trust, Failure> {
-    let key = |text: &String| -> Result<TrustedKey, Failure> {
-        Ok(TrustedKey::new(keys::public_only(context, &KeyReference::parse(text))?, [Role::Build]))
-    };
-    Ok(Trust::new(keys.iter().map(key).collect::<Result<Vec<_>, _>>()?)?)
+/// One client for each registry, logged in for its first image.
+fn clients<'a>(
+    images: &'a [Reference],
+    project: &Project,
+    context: &Context,
+) -> Result<BTreeMap<&'a str, Client>, Failure> {
+    let mut clients = BTreeMap::new();
+    for image in images {
+        let repository = image.repository();
+        if !clients.contains_key(repository.host()) {
+            clients.insert(repository.host(), project.client(context, repository)?);
+        }
+    }
+    Ok(clients)
 }

@@ -4,7 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::num::NonZeroUsize;
 
-use super::{Reason, Verified};
+use schleuse_model::PinnedRef;
+
+use super::{Reason, VerifyError};
 use crate::trust::{Role, Trust, TrustedKey};
 
 /// How many of the trusted keys must have signed. A quorum counts people, not keys: two keys of one person are one.
@@ -17,17 +19,6 @@ pub enum Quorum {
     All,
     /// At least so many.
     AtLeast(NonZeroUsize),
-}
-
-impl Quorum {
-    /// How many signers that is, of those that `trust` holds for `role`.
-    pub fn needed(self, trust: &Trust, role: Role) -> usize {
-        match self {
-            Self::Any => 1,
-            Self::All => signers(trust.holders(role)).len(),
-            Self::AtLeast(count) => count.get(),
-        }
-    }
 }
 
 impl fmt::Display for Quorum {
@@ -57,6 +48,26 @@ impl Demand {
         Self { role, quorum: Quorum::Any, annotations: BTreeMap::new() }
     }
 
+    /// How many signers that is, of those that `trust` holds for the role.
+    ///
+    /// # Errors
+    /// There are none, or not so many.
+    pub fn needed(&self, trust: &Trust, image: &PinnedRef) -> Result<usize, VerifyError> {
+        let (role, possible) = (self.role, count(trust.holders(self.role)));
+        let needed = match self.quorum {
+            Quorum::Any => 1,
+            Quorum::All => possible,
+            Quorum::AtLeast(count) => count.get(),
+        };
+        if possible == 0 {
+            return Err(VerifyError::NobodyTrusted { image: image.clone(), role });
+        }
+        if needed > possible {
+            return Err(VerifyError::TooFewTrusted { needed, possible, role });
+        }
+        Ok(needed)
+    }
+
     /// Whether a signature that carries `found` counts.
     pub(super) fn annotated(&self, found: &BTreeMap<String, String>) -> Result<(), Reason> {
         for (name, wanted) in &self.annotations {
@@ -68,13 +79,11 @@ impl Demand {
     }
 }
 
-/// Whom these keys are: the person where one is named, else the key.
-fn signers<'k>(keys: impl Iterator<Item = &'k TrustedKey>) -> BTreeSet<String> {
-    keys.map(|key| key.person().map_or_else(|| key.fingerprint().to_string(), |person| format!("person {person}")))
-        .collect()
-}
-
-/// How many different signers these are.
-pub(super) fn count(verified: &[Verified]) -> usize {
-    signers(verified.iter().map(Verified::signer)).len()
+/// How many different signers these keys are: people where they are named, else keys.
+pub fn count<'k>(keys: impl Iterator<Item = &'k TrustedKey>) -> usize {
+    let name = |key: &TrustedKey| match key.person() {
+        Some(person) => format!("person {person}"),
+        None => key.fingerprint().to_string(),
+    };
+    keys.map(name).collect::<BTreeSet<_>>().len()
 }

@@ -4,11 +4,30 @@ use rand_core::OsRng;
 use schleuse_model::Secret;
 use schleuse_sign::{KeyError, KeyPair, PublicKey, Signer as _};
 
-use crate::peers::{COSIGN_2, COSIGN_3, PASSWORD, cosign, words};
+use crate::peers::{COSIGN_2, COSIGN_3, PASSWORD, run, words};
 use crate::world::key;
 
 #[test]
-fn cosign_opens_our_keys() {
+fn our_key_is_opened_by_cosign_2() {
+    ours_is_opened(COSIGN_2);
+}
+
+#[test]
+fn our_key_is_opened_by_cosign_3() {
+    ours_is_opened(COSIGN_3);
+}
+
+#[test]
+fn cosign_2_s_key_is_opened() {
+    theirs_is_opened(COSIGN_2);
+}
+
+#[test]
+fn cosign_3_s_key_is_opened() {
+    theirs_is_opened(COSIGN_3);
+}
+
+fn ours_is_opened(version: &str) {
     let folder = tempfile::tempdir().unwrap();
     let pair = key();
     let write = |name: &str, password: &str| {
@@ -17,26 +36,21 @@ fn cosign_opens_our_keys() {
     };
     write("good.key", PASSWORD);
     write("other.key", "another password");
-    for version in [COSIGN_2, COSIGN_3] {
-        let public = cosign(version, folder.path(), &["public-key", "--key", "good.key"]);
-        assert_eq!(String::from_utf8_lossy(&public.stdout), pair.public_key().to_pem(), "{}", words(&public));
-        let refused = cosign(version, folder.path(), &["public-key", "--key", "other.key"]);
-        assert!(!refused.status.success(), "{version} opened a key with the wrong password");
-    }
+    let public = run(version, folder.path(), &["public-key", "--key", "good.key"]);
+    assert_eq!(String::from_utf8_lossy(&public.stdout), pair.public_key().to_pem(), "{}", words(&public));
+    let refused = run(version, folder.path(), &["public-key", "--key", "other.key"]);
+    assert!(!refused.status.success(), "{version} opened a key with the wrong password");
 }
 
-#[test]
-fn we_open_cosign_s_keys() {
+fn theirs_is_opened(version: &str) {
     let folder = tempfile::tempdir().unwrap();
-    for version in [COSIGN_2, COSIGN_3] {
-        let made = cosign(version, folder.path(), &["generate-key-pair", "--output-key-prefix", version]);
-        assert!(made.status.success(), "{}", words(&made));
-        let read = |suffix: &str| std::fs::read(folder.path().join(format!("{version}.{suffix}"))).unwrap();
-        let public = PublicKey::from_pem(&read("pub")).unwrap();
-        let pair = KeyPair::decrypt(&read("key"), &Secret::new(PASSWORD.to_owned())).unwrap();
-        assert_eq!(pair.public_key(), &public);
-        assert_eq!(public.to_pem().as_bytes(), read("pub"));
-        let wrong = KeyPair::decrypt(&read("key"), &Secret::new("wrong".to_owned())).unwrap_err();
-        assert_eq!(wrong, KeyError::WrongPassword);
-    }
+    let made = run(version, folder.path(), &["generate-key-pair", "--output-key-prefix", version]);
+    assert!(made.status.success(), "{}", words(&made));
+    let read = |suffix: &str| std::fs::read(folder.path().join(format!("{version}.{suffix}"))).unwrap();
+    let public = PublicKey::from_pem(&read("pub")).unwrap();
+    let pair = KeyPair::decrypt(&read("key"), &Secret::new(PASSWORD.to_owned())).unwrap();
+    assert_eq!(pair.public_key(), &public);
+    assert_eq!(public.to_pem().as_bytes(), read("pub"));
+    let wrong = KeyPair::decrypt(&read("key"), &Secret::new("wrong".to_owned())).unwrap_err();
+    assert_eq!(wrong, KeyError::WrongPassword);
 }
