@@ -41,7 +41,7 @@ impl fmt::Display for Origin {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Referrer(manifest) => write!(f, "bundle {}", manifest.short()),
-            Self::Legacy(layer) => write!(f, "legacy signature {}", layer.short()),
+            Self::Legacy(layer) => write!(f, "legacy layer {}", layer.short()),
             Self::Carried => f.write_str("the recorded signature"),
         }
     }

@@ -14,7 +14,7 @@ use zeroize::Zeroizing;
 
 use super::error::KeyError;
 use super::secret::SecretKey;
-use super::{KeyPair, PublicKey};
+use super::{KeyPair, PublicKey, Signer as _};
 use crate::error::shown;
 
 /// The largest key file that is read: 16 KiB. Real ones have under 1 KiB.
@@ -124,6 +124,8 @@ pub enum Described {
         /// With what, for people.
         with: String,
     },
+    /// A private key that lies open: its public half.
+    Plain(PublicKey),
 }
 
 impl Described {
@@ -133,8 +135,12 @@ impl Described {
     /// [`KeyError`]: neither of the two.
     pub fn of(file: &[u8]) -> Result<Self, KeyError> {
         let block = pem_block(file)?;
-        if ![LABEL, OLD_LABEL].contains(&block.tag()) {
+        if block.tag() == super::public::LABEL {
             return Ok(Self::Public(PublicKey::from_pem(file)?));
+        }
+        if ![LABEL, OLD_LABEL].contains(&block.tag()) {
+            let pair = KeyPair::import(&Secret::new(file.to_vec()))?;
+            return Ok(Self::Plain(pair.public_key().clone()));
         }
         let boxed = Boxed::read(&block)?;
         let cost = accepted_cost(&boxed)?;

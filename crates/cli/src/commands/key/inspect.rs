@@ -28,7 +28,7 @@ pub(super) struct Args {
 #[derive(Serialize)]
 struct Answer {
     key: String,
-    /// `public`, or `private` (encrypted; plain ones are refused).
+    /// `public` or `private`.
     half: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
     encryption: Option<String>,
@@ -77,6 +77,12 @@ pub(super) async fn run(args: &Args, context: &Context) -> Result<Exit, Failure>
     let described = Described::of(file.expose()).map_err(|source| reference.unusable(source))?;
     let (half, encryption, public) = match described {
         Described::Public(key) => ("public", None, Some(key)),
+        Described::Plain(key) => {
+            context
+                .printer
+                .warn("this private key is not encrypted: whoever can read it can sign; `schleuse key import` helps");
+            ("private", Some("none".to_owned()), Some(key))
+        }
         Described::Encrypted { with } if context.variables.get(password::VARIABLE).is_some() => {
             ("private", Some(with), Some(keys::public(context, &reference).await?))
         }
