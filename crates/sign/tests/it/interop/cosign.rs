@@ -27,7 +27,9 @@ cells![
     the_bundle_attestation_of_cosign_3_is_accepted,
 ];
 
-const BUNDLE_ONLY: SignOptions = SignOptions { legacy: false, ..SignOptions::default() };
+fn bundle_only() -> SignOptions {
+    SignOptions { legacy: false, ..SignOptions::default() }
+}
 
 /// Verifies without the transparency log, in which nothing of ours stands.
 const OFFLINE: [&str; 2] = ["--insecure-ignore-tlog", "--allow-http-registry"];
@@ -132,13 +134,13 @@ async fn our_signature_in_both_formats_is_accepted_by_cosign_3(desk: &Desk) {
 
 async fn our_bundle_is_accepted_by_cosign_3(desk: &Desk) {
     let image = desk.image().await;
-    desk.sign(&image, &BUNDLE_ONLY).await;
+    desk.sign(&image, &bundle_only()).await;
     accepts(desk, COSIGN_3, &image).await;
 }
 
 async fn our_bundle_is_not_seen_by_cosign_2(desk: &Desk) {
     let image = desk.image().await;
-    desk.sign(&image, &BUNDLE_ONLY).await;
+    desk.sign(&image, &bundle_only()).await;
     let error = verify(desk, COSIGN_2, &image, "our.pub").await.unwrap_err();
     assert!(error.contains("no signatures found"), "{error}");
 }

@@ -1,5 +1,6 @@
 //! What a cell works with: a registry, a folder with keys for the peers, and our own signer and verifier.
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::Path;
 
@@ -70,7 +71,7 @@ impl Desk {
 
     /// Our legacy signature, without the bundle that readers of bundles would take instead.
     pub(super) async fn sign_legacy_only(&self, image: &PinnedRef, identity: Option<&str>) {
-        let payload = simple::payload(image.repository(), image.digest(), identity);
+        let payload = simple::payload(image.repository(), image.digest(), identity, &BTreeMap::new());
         let artifact = legacy::append_signature(None, &payload, &self.pair).unwrap().unwrap();
         for (descriptor, bytes) in artifact.blobs {
             self.client.push_blob(image.repository(), &descriptor, Body::Bytes(bytes)).await.unwrap();
