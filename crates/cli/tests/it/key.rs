@@ -60,3 +60,50 @@ fn the_public_half_of_files_and_variables() {
     let missing = run(&["key", "public", "none.key"]).done().exits(2);
     assert!(missing.stderr().starts_with("error: cannot read none.key\n  why: No such file"), "{}", missing.stderr());
 }
+
+#[test]
+fn every_algorithm_is_made_imported_and_inspected() {
+    let folder = tempfile::tempdir().unwrap();
+    let run = |arguments: &[&str]| schleuse(folder.path(), arguments).env("COSIGN_PASSWORD", PASSWORD);
+    for algorithm in ["ecdsa-p256", "ecdsa-p384", "ed25519"] {
+        run(&["key", "generate", "--algorithm", algorithm, "--output-prefix", algorithm]).done().exits(0);
+        let (private, public) = (format!("{algorithm}.key"), format!("{algorithm}.pub"));
+        let private = run(&["key", "inspect", &private, "--format", "json"]).done().exits(0).json("result");
+        let public = run(&["key", "inspect", &public, "--format", "json"]).done().exits(0).json("result");
+        assert_eq!((&private["half"], &public["half"]), (&"private".into(), &"public".into()));
+        assert_eq!((&private["fingerprint"], &public["algorithm"]), (&public["fingerprint"], &algorithm.into()));
+        assert_eq!(private["encryption"], "scrypt (N 65536, r 8, p 1), nacl/secretbox");
+    }
+    // Without its password an encrypted key says how it is encrypted, and nothing else.
+    let locked = schleuse(folder.path(), &["key", "inspect", "ed25519.key"]).done().exits(0);
+    assert!(locked.stdout().contains("scrypt") && !locked.stdout().contains("fingerprint"), "{}", locked.stdout());
+    assert!(run(&["key", "generate", "--algorithm", "rsa"]).done().exits(2).stderr().contains("ecdsa-p384"));
+    assert!(
+        run(&["key", "public", "awskms:///x"]).done().exits(2).stderr().contains("`awskms:///x` are not supported")
+    );
+}
+
+#[test]
+fn a_plain_key_is_imported_and_left_as_it_is() {
+    let folder = tempfile::tempdir().unwrap();
+    let run = |arguments: &[&str]| schleuse(folder.path(), arguments).env("COSIGN_PASSWORD", PASSWORD);
+    // RFC 8410, section 10.3.
+    let (label, body) = ("PRIVATE KEY", "MC4CAQAwBQYDK2VwBCIEINTuctv5E1hK1bbY8fdp+K06/nwoy/HU++CXqI9EdVhC");
+    let plain = format!("-----BEGIN {label}-----\n{body}\n-----END {label}-----\n");
+    std::fs::write(folder.path().join("plain.pem"), &plain).unwrap();
+    let open = run(&["key", "inspect", "plain.pem"]).done().exits(0);
+    assert!(open.stderr().contains("is not encrypted") && open.stdout().contains("ed25519"), "{}", open.stderr());
+    run(&["key", "import", "plain.pem", "--output-prefix", "mine"]).done().exits(0);
+    let public = run(&["key", "public", "mine.key"]).done().exits(0).stdout();
+    assert!(public.contains("MCowBQYDK2VwAyEAGb9ECWmEzf6FQbrBZ9w7lshQhqowtrbLDFw4rXAxZuE="), "{public}");
+    assert_eq!(std::fs::metadata(folder.path().join("mine.key")).unwrap().permissions().mode() & 0o777, 0o600);
+    let again = run(&["key", "import", "plain.pem", "--output-prefix", "mine"]).done().exits(2);
+    assert!(again.stderr().contains("mine.key exists already"));
+    let variable =
+        run(&["key", "import", "env://PLAIN", "--output-prefix", "other"]).env("PLAIN", &plain).done().exits(0);
+    assert!(!format!("{}{}", variable.stdout(), variable.stderr()).contains(body));
+    let encrypted = run(&["key", "import", "mine.key", "--output-prefix", "third"]).done().exits(2);
+    assert!(encrypted.stderr().contains("already: use it as it is"), "{}", encrypted.stderr());
+    assert_eq!(std::fs::read_to_string(folder.path().join("plain.pem")).unwrap(), plain);
+    assert!(!folder.path().join("third.key").exists());
+}

@@ -5,6 +5,7 @@
 mod config;
 mod demo;
 mod demo_app;
+mod evidence;
 mod key;
 mod registry;
 mod ship;

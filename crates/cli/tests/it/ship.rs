@@ -40,13 +40,13 @@ fn sign_and_verify_and_once_signed_the_image_is_reused() {
     sign(&checkout, &image);
     let again = ["sign", "--key", "schleuse.key", "--build-manifest", "build.json", "--format", "json", image.as_str()];
     let again = checkout.run(&again).done().exits(0).json("result");
-    for what in ["bundle", "legacy", "provenance"] {
-        assert_eq!(again[what], "already", "{what}");
+    for what in ["/signatures/0/bundle", "/signatures/0/legacy", "/provenance"] {
+        assert_eq!(again.pointer(what).unwrap(), "already", "{what}");
     }
     let verified = checkout.run(&["verify", &image]).done().exits(0).stdout();
     assert!(verified.contains("no transparency log was consulted"), "{verified}");
     let json = checkout.run(&["verify", &image, "--format", "json"]).done().exits(0).json("result");
-    assert_eq!((&json["image"], &json["role"]), (&image.as_str().into(), &"build".into()));
+    assert_eq!((&json["images"][0]["image"], &json["role"]), (&image.as_str().into(), &"build".into()));
     let tag = format!("{}:sha-{}", checkout.image, checkout.git(&["rev-parse", "HEAD"]));
     checkout.run(&["verify", &tag, "--key", "schleuse.pub"]).done().exits(0);
 

@@ -79,9 +79,11 @@ fn the_top_level_help() {
       demo          See it all work on this machine, in a minute: no Docker, no root, no network
 
     Plumbing:
-      key           Make signing keys, and show their public half
+      key           Make, import and look at signing keys
       sign          Sign an image, and attest how it was built
-      verify        Check that an image is signed by a key you trust
+      attest        Say something about an image, signed: its origin, its SBOM, a scan, test results
+      verify        Check that images are signed, or attested, by keys you trust
+      evidence      List what is signed and attested about an image, and download it
       registry      Run the embedded registry
       config        Show, check or describe the configuration
       completions   Print a completion script for a shell
@@ -137,6 +139,8 @@ fn every_verb_explains_itself() {
         "why",
         "sign",
         "verify",
+        "attest",
+        "evidence",
         "key",
         "registry",
         "config",
