@@ -1,11 +1,11 @@
 //! The private half.
 
 use ed25519_dalek::Signer as _;
-use ed25519_dalek::pkcs8::KeypairBytes;
 use p256::ecdsa::signature::hazmat::PrehashSigner as _;
 use p256::pkcs8::{EncodePrivateKey as _, PrivateKeyInfo, SecretDocument};
 use rand_core::CryptoRngCore;
 use sha2::{Digest as _, Sha256};
+use zeroize::Zeroizing;
 
 use super::{Algorithm, KeyError, PublicKey};
 use crate::error::SignerError;
@@ -35,7 +35,7 @@ impl SecretKey {
         Ok(match Algorithm::read(&info.algorithm)? {
             Algorithm::EcdsaP256 => Self::P256(p256::ecdsa::SigningKey::try_from(info).map_err(malformed)?),
             Algorithm::EcdsaP384 => Self::P384(p384::ecdsa::SigningKey::try_from(info).map_err(malformed)?),
-            Algorithm::Ed25519 => Self::Ed25519(ed25519_dalek::SigningKey::try_from(info).map_err(malformed)?),
+            Algorithm::Ed25519 => Self::Ed25519(ed25519_seed(info.private_key)?),
             Algorithm::Rsa => return Err(KeyError::VerifyOnly),
         })
     }
@@ -45,7 +45,11 @@ impl SecretKey {
         let document = match self {
             Self::P256(key) => key.to_pkcs8_der(),
             Self::P384(key) => key.to_pkcs8_der(),
-            Self::Ed25519(key) => KeypairBytes { secret_key: key.to_bytes(), public_key: None }.to_pkcs8_der(),
+            Self::Ed25519(key) => {
+                let mut wrapped = Zeroizing::new(SEED_HEAD.to_vec());
+                wrapped.extend_from_slice(key.as_bytes());
+                PrivateKeyInfo::new(ed25519_dalek::pkcs8::ALGORITHM_ID, &wrapped).try_into()
+            }
         };
         document.map_err(|_| KeyError::Malformed("it cannot be encoded".to_owned()))
     }
@@ -73,4 +77,14 @@ impl SecretKey {
             Self::Ed25519(key) => key.sign(message).to_vec(),
         })
     }
+}
+
+/// RFC 8410, section 7: the seed is an OCTET STRING inside the OCTET STRING. Read and written here, since the library's own reader
+/// leaves copies of it behind.
+const SEED_HEAD: [u8; 2] = [0x04, 0x20];
+
+fn ed25519_seed(private_key: &[u8]) -> Result<ed25519_dalek::SigningKey, KeyError> {
+    let seed = private_key.strip_prefix(&SEED_HEAD).and_then(|seed| seed.try_into().ok());
+    let seed: &[u8; 32] = seed.ok_or_else(|| KeyError::Malformed("it has no seed of 32 bytes".to_owned()))?;
+    Ok(ed25519_dalek::SigningKey::from_bytes(seed))
 }
