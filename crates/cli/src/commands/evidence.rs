@@ -99,7 +99,7 @@ impl Item {
             created: one.created,
             size: one.size,
             verified: believed.is_some(),
-            signer: believed.map(|believed| believed.signer.fingerprint().to_string()),
+            signer: believed.map(|believed| believed.signer.identity().to_string()),
             role: believed.map(|believed| believed.role.name()),
             person: believed.and_then(|believed| believed.signer.person().map(str::to_owned)),
             reason: one.verdict.as_ref().err().map(ToString::to_string),

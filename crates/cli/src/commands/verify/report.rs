@@ -77,7 +77,7 @@ impl Signer {
     fn new(key: &TrustedKey, found: String) -> Self {
         Self {
             platform: None,
-            signer: key.fingerprint().to_string(),
+            signer: key.identity().to_string(),
             person: key.person().map(str::to_owned),
             found,
             predicate_type: None,
