@@ -191,6 +191,11 @@ impl<'a> Ladder<'a> {
         Journal::new(names, rung.name.clone(), trust, self.client.clone(), self.git.clone())
     }
 
+    /// Every rung's journal, to read.
+    pub(crate) fn record(&self) -> Vec<Journal> {
+        self.rungs().iter().map(|rung| self.journal(rung)).collect()
+    }
+
     /// The rung with everything that moving releases into it needs.
     pub(crate) fn environment(&self, rung: &Rung) -> Result<Environment, Failure> {
         let configured = self.project.config.target(&rung.name);
@@ -254,6 +259,7 @@ impl<'a> Ladder<'a> {
             push: self.client.clone(),
             referrers: self.client.clone(),
             trust: self.trust.clone(),
+            record: self.record(),
             signer,
             clock: self.context.clock.clone(),
             prober: Arc::new(HttpProber),

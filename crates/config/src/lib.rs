@@ -30,7 +30,8 @@ mod tests;
 pub use error::{ConfigError, Help, Mistake, Place, What};
 pub use origin::{Origin, Shown, Sourced};
 pub use policy::{
-    Against, Check, CheckName, CommitMode, Policy, Rung, Trust, TrustedKey, UnknownKeyFile, policy_digest,
+    Against, Check, CheckName, CommitMode, KeyRole, Policy, Revocation, RevokedKey, Rung, Trust, TrustedKey,
+    UnknownKeyFile, policy_digest,
 };
 pub use settings::{Config, Flags, Source, load};
 

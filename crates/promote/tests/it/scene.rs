@@ -197,6 +197,7 @@ impl Scene {
             push: wire.clone(),
             referrers: wire,
             trust: self.trust.clone(),
+            record: [STAGING, PRODUCTION].map(|name| self.journal(name, gate.clone())).into(),
             signer: Arc::new(self.key.clone()),
             clock: self.clock.clone(),
             prober: Arc::new(FakeProber(self.target.clone())),
