@@ -132,7 +132,11 @@ impl<'a> Ladder<'a> {
         flags: &ConnectionArgs,
         patience: Patience,
     ) -> Result<Self, Failure> {
-        let project = context.project(&flags.flags())?;
+        Self::of(context, context.project(&flags.flags())?, patience).await
+    }
+
+    /// The ladder of a project that has been read.
+    pub(crate) async fn of(context: &'a Context, project: Project, patience: Patience) -> Result<Self, Failure> {
         let image = project.image(context).await?;
         let names = match &project.config.connection.journal {
             Some(journal) => Names { image, journal: journal.value.clone() },
@@ -143,6 +147,15 @@ impl<'a> Ladder<'a> {
         let mut ladder = Self { context, project, names, client, trust, git: None };
         ladder.git = ladder.git_remote().await;
         Ok(ladder)
+    }
+
+    /// Every rung's journal, as who trusts these keys reads it.
+    pub(crate) fn trusting(&self, trust: Trust) -> Vec<Journal> {
+        let trust = Arc::new(trust);
+        let journal = |rung: &Rung| {
+            Journal::new(self.names.clone(), rung.name.clone(), trust.clone(), self.client.clone(), self.git.clone())
+        };
+        self.rungs().iter().map(journal).collect()
     }
 
     /// The rungs, lowest first.
@@ -212,7 +225,7 @@ impl<'a> Ladder<'a> {
         let unusable = |source| LadderError::Health { environment: rung.name.clone(), source };
         settings.validate().map_err(unusable)?;
         Ok(Environment {
-            journal: self.journal(rung).with_writer(self.writer()?),
+            journal: self.written_journal(rung)?,
             target: self.target(rung)?,
             health: settings,
             probe: probe(&rung.name, health)?,
@@ -270,6 +283,11 @@ impl<'a> Ladder<'a> {
         })
     }
 
+    /// The rung's journal, to write.
+    pub(crate) fn written_journal(&self, rung: &Rung) -> Result<Journal, Failure> {
+        Ok(self.journal(rung).with_writer(self.writer()?))
+    }
+
     fn writer(&self) -> Result<Writer, Failure> {
         let choice = match self.project.config.policy.commit {
             CommitMode::Auto => CommitChoice::Auto,
@@ -306,7 +324,7 @@ impl<'a> Ladder<'a> {
     }
 
     /// Who this is, as the machine claims.
-    fn actor(&self) -> Actor {
+    pub(crate) fn actor(&self) -> Actor {
         let get = |name: &str| self.context.variables.get(name);
         let name = ["GITHUB_TRIGGERING_ACTOR", "GITHUB_ACTOR", "USER", "LOGNAME"].into_iter().find_map(get);
         let name: String = name.unwrap_or("unknown").chars().filter(|c| !c.is_control()).take(80).collect();

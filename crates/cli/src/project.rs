@@ -215,7 +215,8 @@ impl Project {
         Ok(policy_digest(&self.config.policy, &fingerprints)?)
     }
 
-    fn key_file(&self, context: &Context, file: &str) -> Result<schleuse_sign::PublicKey, Failure> {
+    /// The public key in a file that the configuration names.
+    pub(crate) fn key_file(&self, context: &Context, file: &str) -> Result<schleuse_sign::PublicKey, Failure> {
         if !self.root.join(file).exists() {
             return Err(ProjectError::NoKeyFile(file.to_owned()).into());
         }

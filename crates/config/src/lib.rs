@@ -14,6 +14,7 @@
 //! the command line turns them into the types of `health`, `image` and `deploy`.
 
 pub mod duration;
+pub mod edit;
 pub mod env;
 pub mod error;
 pub mod origin;

@@ -212,8 +212,10 @@ async fn without_journal(
     };
     let bytes = intent.seal(world.signer.as_ref())?;
     // Read as `resume` will read it, before anything is changed: a way back that cannot be recorded later is none (law 6).
-    Intent::open(&bytes, &world.trust, &intent.image, environment.name())
-        .map_err(|error| Error::KeyNotBelieved { why: error.to_string() })?;
+    Intent::open(&bytes, &world.trust, &intent.image, environment.name()).map_err(|error| match error {
+        Error::UntrustedIntent { why, .. } => Error::KeyNotBelieved { why },
+        other => other,
+    })?;
     target.write_intent(&bytes).await.map_err(|source| at(environment, source))?;
     target.restore(&receipt).await.map_err(|source| at(environment, source))?;
     world.observer.note(Note::Unrecorded { why: error.to_string() });

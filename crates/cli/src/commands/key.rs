@@ -1,5 +1,9 @@
 //! `schleuse key`.
 
+mod revoke;
+mod rotate;
+mod staying;
+
 use std::path::PathBuf;
 
 use rand_core::OsRng;
@@ -32,6 +36,8 @@ pub(crate) struct Args {
 enum Verb {
     Generate(Generate),
     Public(Public),
+    Rotate(rotate::Args),
+    Revoke(revoke::Args),
 }
 
 /// Make a new key pair, in cosign's file format
@@ -62,6 +68,8 @@ pub(crate) async fn run(args: &Args, context: &Context) -> Result<Exit, Failure>
     match &args.verb {
         Verb::Generate(args) => generate(args, context).await,
         Verb::Public(args) => public(args, context).await,
+        Verb::Rotate(args) => rotate::run(args, context).await,
+        Verb::Revoke(args) => revoke::run(args, context).await,
     }
 }
 

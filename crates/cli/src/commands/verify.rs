@@ -1,14 +1,18 @@
 //! `schleuse verify`.
 
+use schleuse_journal::Journal;
 use schleuse_model::{Exit, PinnedRef, Reference};
 use schleuse_oci::Pull as _;
-use schleuse_sign::{Error, Limits, Role, Source, Trust, TrustedKey, Verified, VerifyError, find_signature};
+use schleuse_promote::{self as promote, find_signature_on_record};
+use schleuse_sign::{Error, Role, Source, Trust, TrustedKey, Verified, VerifyError};
 use serde::Serialize;
 
 use crate::context::Context;
 use crate::failure::Failure;
 use crate::keys::{self, KeyReference};
+use crate::ladder::Ladder;
 use crate::output::{Page, Report};
+use crate::project::{Patience, Project};
 use crate::reference::pinned;
 use crate::settings::RegistryArgs;
 
@@ -75,10 +79,13 @@ pub(crate) async fn run(args: &Args, context: &Context) -> Result<Exit, Failure>
     let progress = context.progress("looking for a signature");
     let image = pinned(&client, &args.image).await?;
     let source = Source { pull: &client, referrers: &client };
-    let found = find_signature(source, &image, &trust, Role::Build, Limits::SIGNATURES, context.now()).await;
+    let record = if trust.has_superseded() { record(context, project, &image).await? } else { Vec::new() };
+    let found = find_signature_on_record(source, &image, &trust, &record, context.now()).await;
     let verified = match found {
         // "Not signed" is only true of what is there.
-        Err(Error::Untrusted(VerifyError::NoSignature { .. })) if client.manifest(&image).await?.is_none() => {
+        Err(promote::Error::Signature(Error::Untrusted(VerifyError::NoSignature { .. })))
+            if client.manifest(&image).await?.is_none() =>
+        {
             return Err(schleuse_oci::Error::Missing { what: image.to_string() }.into());
         }
         found => found?,
@@ -86,6 +93,12 @@ pub(crate) async fn run(args: &Args, context: &Context) -> Result<Exit, Failure>
     drop(progress);
     context.printer.report(&answer(verified))?;
     Ok(Exit::Done)
+}
+
+/// The journals that may have named the image before a key was superseded: those of the project, if it is the project's image.
+async fn record(context: &Context, project: Project, image: &PinnedRef) -> Result<Vec<Journal>, Failure> {
+    let ladder = Ladder::of(context, project, Patience::Usual).await?;
+    Ok(if ladder.names.image == *image.repository() { ladder.record() } else { Vec::new() })
 }
 
 fn answer(verified: Verified) -> Answer {

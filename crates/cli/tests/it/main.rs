@@ -7,6 +7,7 @@ mod demo;
 mod demo_app;
 mod key;
 mod registry;
+mod rotation;
 mod ship;
 mod support;
 mod terminal;
