@@ -56,15 +56,17 @@ pub struct Adoption {
 }
 
 impl Journal {
-    /// The newest entry, to be looked at and adopted. Links and states below it are verified as far as [`Journal::head`] would.
+    /// The newest entry, to be looked at and adopted. Where it is not believed, links and states below it are verified down to what a
+    /// build key of today has signed, or to the first entry: what is adopted must be a journal.
     ///
     /// # Errors
     /// Untrusted for a reason that nobody can adopt away, truncated, or no answer.
     pub async fn to_adopt(&self) -> Result<Option<ToAdopt>, Error> {
         let Some(newest) = self.end().await? else { return Ok(None) };
         let doubt = self.doubt(&newest).await?;
-        // The link below a compromised key's entry is looked at as well: what is adopted must be a journal.
-        self.before(&newest).await?;
+        if doubt.is_some() {
+            self.walk_down(&newest).await?;
+        }
         Ok(Some(ToAdopt { newest, doubt }))
     }
 

@@ -51,7 +51,7 @@ impl Authority {
     }
 
     /// Whether an entry needs nothing below it to be believed.
-    const fn suffices(self) -> bool {
+    pub(crate) const fn suffices(self) -> bool {
         matches!((self.role, self.standing), (Role::Build, Standing::Active))
     }
 }

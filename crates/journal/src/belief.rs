@@ -36,6 +36,21 @@ impl Journal {
     }
 }
 
+impl Journal {
+    /// Verifies links and states below `newest` down to an entry that suffices by itself, whoever signed what is between.
+    pub(crate) async fn walk_down(&self, newest: &VerifiedEntry) -> Result<(), Error> {
+        let mut at = newest.clone();
+        for _ in 0..WALK_LIMIT {
+            match self.before(&at).await? {
+                Some(before) if before.authority().suffices() => return Ok(()),
+                Some(before) => at = before,
+                None => return Ok(()),
+            }
+        }
+        Err(self.untrusted(newest.entry().sequence, Fault::TooFarDown { limit: WALK_LIMIT }))
+    }
+}
+
 fn fault(doubt: Doubt, newest: &VerifiedEntry, at: &VerifiedEntry) -> Fault {
     match doubt {
         Doubt::Compromised => Fault::Compromised { key: at.signer().to_owned(), sequence: at.entry().sequence },

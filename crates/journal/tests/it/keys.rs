@@ -176,6 +176,23 @@ async fn a_compromised_keys_entry_behind_the_new_ones_is_not_believed() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_is_no_journal_is_not_shown_to_be_adopted() {
+    let keys = Keys::two_promotions().await;
+    let second = keys.journal(None).head().await.unwrap().unwrap();
+    keys.forge(&keys.world.key, &second, |entry| {
+        promotes(9, 300)(entry);
+        entry.state.failed.clear();
+        entry.state.good.clear();
+    })
+    .await;
+    // The lie is two entries down; the newest follows from it.
+    let lie = keys.journal(None).head().await.unwrap().unwrap();
+    keys.forge(&keys.world.key, &lie, promotes(8, 310)).await;
+    let error = keys.journal(COMPROMISED).to_adopt().await.unwrap_err();
+    assert!(error.to_string().contains("entry #3"), "{error}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn nothing_is_adopted_while_a_rollout_is_unfinished() {
     let keys = Keys::two_promotions().await;
     keys.append(Event::Promoted { from: None, rollout: true }, 3, &keys.world.key, 300).await.unwrap();

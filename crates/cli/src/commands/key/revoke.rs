@@ -109,9 +109,9 @@ pub(super) async fn run(args: &Args, context: &Context) -> Result<Exit, Failure>
     if write {
         change(ladder.project.require_file()?, &entries)?;
     }
-    let done = entries.is_empty();
+    let (done, costs) = (entries.is_empty(), consequences.cost_anything());
     context.printer.report(&Revoked::new(&key, revocation, consequences, write, done))?;
-    say_what_is_next(args, context, write, refused);
+    say_what_is_next(context, write, refused, costs);
     Ok(if refused { Exit::Blocked } else { Exit::Done })
 }
 
@@ -191,14 +191,14 @@ fn change(file: &Path, entries: &[RevokedKey]) -> Result<(), Failure> {
     Ok(files::replace(&file, text.as_bytes())?)
 }
 
-fn say_what_is_next(args: &Args, context: &Context, written: bool, refused: bool) {
+fn say_what_is_next(context: &Context, written: bool, refused: bool, costs: bool) {
     let printer = &context.printer;
     if refused {
         printer.note("not revoked: first let the key of today sign what must stay: `schleuse key rotate --key NEW`");
     } else if written {
         printer.note("schleuse.toml is changed: commit it, the file of the protected branch is what counts");
     }
-    if args.compromised && written {
+    if costs && written {
         printer.note("then look at what runs, and sign it again: `schleuse key rotate --key NEW`");
         printer.note("until then `schleuse rollback` works, with the new key or a break-glass key");
     }
