@@ -132,7 +132,11 @@ impl<'a> Ladder<'a> {
         flags: &ConnectionArgs,
         patience: Patience,
     ) -> Result<Self, Failure> {
-        let project = context.project(&flags.flags())?;
+        Self::of(context, context.project(&flags.flags())?, patience).await
+    }
+
+    /// The ladder of a project that has been read.
+    pub(crate) async fn of(context: &'a Context, project: Project, patience: Patience) -> Result<Self, Failure> {
         let image = project.image(context).await?;
         let names = match &project.config.connection.journal {
             Some(journal) => Names { image, journal: journal.value.clone() },
@@ -143,6 +147,15 @@ impl<'a> Ladder<'a> {
         let mut ladder = Self { context, project, names, client, trust, git: None };
         ladder.git = ladder.git_remote().await;
         Ok(ladder)
+    }
+
+    /// Every rung's journal, as who trusts these keys reads it.
+    pub(crate) fn trusting(&self, trust: Trust) -> Vec<Journal> {
+        let trust = Arc::new(trust);
+        let journal = |rung: &Rung| {
+            Journal::new(self.names.clone(), rung.name.clone(), trust.clone(), self.client.clone(), self.git.clone())
+        };
+        self.rungs().iter().map(journal).collect()
     }
 
     /// The rungs, lowest first.
@@ -191,6 +204,11 @@ impl<'a> Ladder<'a> {
         Journal::new(names, rung.name.clone(), trust, self.client.clone(), self.git.clone())
     }
 
+    /// Every rung's journal, to read.
+    pub(crate) fn record(&self) -> Vec<Journal> {
+        self.rungs().iter().map(|rung| self.journal(rung)).collect()
+    }
+
     /// The rung with everything that moving releases into it needs.
     pub(crate) fn environment(&self, rung: &Rung) -> Result<Environment, Failure> {
         let configured = self.project.config.target(&rung.name);
@@ -207,7 +225,7 @@ impl<'a> Ladder<'a> {
         let unusable = |source| LadderError::Health { environment: rung.name.clone(), source };
         settings.validate().map_err(unusable)?;
         Ok(Environment {
-            journal: self.journal(rung).with_writer(self.writer()?),
+            journal: self.written_journal(rung)?,
             target: self.target(rung)?,
             health: settings,
             probe: probe(&rung.name, health)?,
@@ -254,6 +272,7 @@ impl<'a> Ladder<'a> {
             push: self.client.clone(),
             referrers: self.client.clone(),
             trust: self.trust.clone(),
+            record: self.record(),
             signer,
             clock: self.context.clock.clone(),
             prober: Arc::new(HttpProber),
@@ -262,6 +281,11 @@ impl<'a> Ladder<'a> {
             run: RunId::new(random::bytes()?),
             policy: self.project.policy_digest(self.context)?,
         })
+    }
+
+    /// The rung's journal, to write.
+    pub(crate) fn written_journal(&self, rung: &Rung) -> Result<Journal, Failure> {
+        Ok(self.journal(rung).with_writer(self.writer()?))
     }
 
     fn writer(&self) -> Result<Writer, Failure> {
@@ -300,7 +324,7 @@ impl<'a> Ladder<'a> {
     }
 
     /// Who this is, as the machine claims.
-    fn actor(&self) -> Actor {
+    pub(crate) fn actor(&self) -> Actor {
         let get = |name: &str| self.context.variables.get(name);
         let name = ["GITHUB_TRIGGERING_ACTOR", "GITHUB_ACTOR", "USER", "LOGNAME"].into_iter().find_map(get);
         let name: String = name.unwrap_or("unknown").chars().filter(|c| !c.is_control()).take(80).collect();

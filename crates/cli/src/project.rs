@@ -7,10 +7,10 @@ use std::sync::Arc;
 use schleuse_client::credentials::{DockerConfig, FirstOf, StaticCredentials};
 use schleuse_client::{Client, ClientBuilder, Deadlines, RetryPolicy};
 use schleuse_config::env::{self, Environment};
-use schleuse_config::{Config, FILE_NAME, Flags, MAX_BYTES, Source, policy_digest};
+use schleuse_config::{Config, FILE_NAME, Flags, KeyRole, MAX_BYTES, Source, policy, policy_digest};
 use schleuse_model::{Digest, Exit, Explain, Repository};
 use schleuse_oci::{Credential, CredentialSource};
-use schleuse_sign::{Role, Trust, TrustedKey};
+use schleuse_sign::{Revocation, Role, Trust, TrustedKey};
 
 use crate::context::Context;
 use crate::failure::Failure;
@@ -175,30 +175,48 @@ impl Project {
 
     /// The trusted keys of [trust], read from their files, each with its roles.
     pub(crate) fn trust(&self, context: &Context) -> Result<Trust, Failure> {
-        let roles = [Role::Build, Role::Approve, Role::Quarantine, Role::BreakGlass];
+        let trusted = &self.config.policy.trust;
         let mut keys = Vec::new();
-        for ((_, files), role) in self.config.policy.trust.roles().into_iter().zip(roles) {
+        for (role, files) in trusted.roles() {
             for one in files {
-                let key = TrustedKey::new(self.key_file(context, &one.file)?, [role]);
-                keys.push(match &one.person {
-                    Some(person) => key.of(person.as_str()),
-                    None => key,
-                });
+                keys.push(self.trusted_key(context, one, role)?);
             }
         }
+        for one in &trusted.revoked {
+            let revocation = match one.revocation {
+                policy::Revocation::Superseded { since } => Revocation::Superseded { since },
+                policy::Revocation::Compromised => Revocation::Compromised,
+            };
+            keys.push(self.trusted_key(context, &one.key, one.role)?.revoked_as(revocation));
+        }
         Ok(Trust::new(keys)?)
+    }
+
+    fn trusted_key(&self, context: &Context, one: &policy::TrustedKey, role: KeyRole) -> Result<TrustedKey, Failure> {
+        let role = match role {
+            KeyRole::Build => Role::Build,
+            KeyRole::Approve => Role::Approve,
+            KeyRole::Quarantine => Role::Quarantine,
+            KeyRole::BreakGlass => Role::BreakGlass,
+        };
+        let key = TrustedKey::new(self.key_file(context, &one.file)?, [role]);
+        Ok(match &one.person {
+            Some(person) => key.of(person.as_str()),
+            None => key,
+        })
     }
 
     /// The digest of the policy, which stands in every journal entry.
     pub(crate) fn policy_digest(&self, context: &Context) -> Result<Digest, Failure> {
         let mut fingerprints = BTreeMap::new();
-        for one in self.config.policy.trust.roles().into_iter().flat_map(|(_, files)| files) {
+        for one in self.config.policy.trust.keys() {
             fingerprints.insert(one.file.clone(), self.key_file(context, &one.file)?.fingerprint().to_string());
         }
         Ok(policy_digest(&self.config.policy, &fingerprints)?)
     }
 
-    fn key_file(&self, context: &Context, file: &str) -> Result<schleuse_sign::PublicKey, Failure> {
+    /// The public key in a file that the configuration names.
+    pub(crate) fn key_file(&self, context: &Context, file: &str) -> Result<schleuse_sign::PublicKey, Failure> {
         if !self.root.join(file).exists() {
             return Err(ProjectError::NoKeyFile(file.to_owned()).into());
         }

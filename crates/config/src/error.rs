@@ -270,6 +270,15 @@ pub enum Rule {
     /// A CI key that could approve its own work.
     #[error("is also a build key; approval and quarantine are a person's, never the CI's")]
     BuildKeyCannotApprove,
+    /// `superseded` without a time: then nothing it signed could hold.
+    #[error("needs `since`: what the journal named before that time holds")]
+    NeedsSince,
+    /// `compromised` with a time: whoever has the key writes the dates.
+    #[error("has no effect with `compromised`: whoever has the key writes the dates")]
+    SinceOfCompromised,
+    /// Trusted and revoked.
+    #[error("is listed under a role as well; a revoked key is taken out of its role")]
+    TrustedAndRevoked,
     /// Health: probes would overlap.
     #[error("must not be longer than `interval`: probes must not overlap")]
     ProbesOverlap,

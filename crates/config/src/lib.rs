@@ -14,6 +14,7 @@
 //! the command line turns them into the types of `health`, `image` and `deploy`.
 
 pub mod duration;
+pub mod edit;
 pub mod env;
 pub mod error;
 pub mod origin;
@@ -30,7 +31,8 @@ mod tests;
 pub use error::{ConfigError, Help, Mistake, Place, What};
 pub use origin::{Origin, Shown, Sourced};
 pub use policy::{
-    Against, Check, CheckName, CommitMode, Policy, Rung, Trust, TrustedKey, UnknownKeyFile, policy_digest,
+    Against, Check, CheckName, CommitMode, KeyRole, Policy, Revocation, RevokedKey, Rung, Trust, TrustedKey,
+    UnknownKeyFile, policy_digest,
 };
 pub use settings::{Config, Flags, Source, load};
 

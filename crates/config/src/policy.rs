@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::time::Duration;
 
-use schleuse_model::{Digest, EnvironmentName, Exit, Explain};
+use schleuse_model::{Digest, EnvironmentName, Exit, Explain, Timestamp};
 use serde::Serialize;
 
 /// What decides who was first.
@@ -98,6 +98,59 @@ pub struct TrustedKey {
     pub person: Option<String>,
 }
 
+/// What a key is, or was, trusted for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum KeyRole {
+    /// Releases, their evidence and the journal: the CI's key.
+    #[default]
+    Build,
+    /// Approvals.
+    Approve,
+    /// Quarantine.
+    Quarantine,
+    /// Going back.
+    BreakGlass,
+}
+
+impl KeyRole {
+    /// The role's key in `[trust]`.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Build => "build",
+            Self::Approve => "approve",
+            Self::Quarantine => "quarantine",
+            Self::BreakGlass => "break-glass",
+        }
+    }
+}
+
+/// Why a key is not trusted any more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(tag = "why", rename_all = "kebab-case")]
+pub enum Revocation {
+    /// Replaced by another key, in good order.
+    Superseded {
+        /// From when on: what the journal named before holds.
+        since: Timestamp,
+    },
+    /// Somebody else may have it.
+    Compromised,
+}
+
+/// A key that was trusted once.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+pub struct RevokedKey {
+    /// The key.
+    #[serde(flatten)]
+    pub key: TrustedKey,
+    /// What it was trusted for.
+    pub role: KeyRole,
+    /// What became of it.
+    #[serde(flatten)]
+    pub revocation: Revocation,
+}
+
 /// Keys by role.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
@@ -110,17 +163,26 @@ pub struct Trust {
     pub quarantine: Vec<TrustedKey>,
     /// Offline keys for the way back.
     pub break_glass: Vec<TrustedKey>,
+    /// Keys that were trusted once. A policy without any has the digest it had before there were such keys.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub revoked: Vec<RevokedKey>,
 }
 
 impl Trust {
-    /// The roles with their names in the file, in a fixed order.
-    pub fn roles(&self) -> [(&'static str, &[TrustedKey]); 4] {
+    /// The roles, in a fixed order, each with the keys that hold it.
+    pub fn roles(&self) -> [(KeyRole, &[TrustedKey]); 4] {
         [
-            ("build", &self.build),
-            ("approve", &self.approve),
-            ("quarantine", &self.quarantine),
-            ("break-glass", &self.break_glass),
+            (KeyRole::Build, &self.build),
+            (KeyRole::Approve, &self.approve),
+            (KeyRole::Quarantine, &self.quarantine),
+            (KeyRole::BreakGlass, &self.break_glass),
         ]
+    }
+
+    /// Every key that is named, also those that were revoked.
+    pub fn keys(&self) -> impl Iterator<Item = &TrustedKey> {
+        let held = self.roles().into_iter().flat_map(|(_, keys)| keys);
+        held.chain(self.revoked.iter().map(|revoked| &revoked.key))
     }
 }
 
@@ -173,22 +235,24 @@ impl Explain for UnknownKeyFile {
 /// # Errors
 /// [`UnknownKeyFile`] if `fingerprints` lacks a key: a digest over less than the whole policy is worse than none.
 pub fn policy_digest(policy: &Policy, fingerprints: &BTreeMap<String, String>) -> Result<Digest, UnknownKeyFile> {
+    let named = |key: &TrustedKey| -> Result<TrustedKey, UnknownKeyFile> {
+        let file = fingerprints.get(&key.file).ok_or_else(|| UnknownKeyFile(key.file.clone()))?.clone();
+        Ok(TrustedKey { file, person: key.person.clone() })
+    };
     let keys = |keys: &[TrustedKey]| -> Result<Vec<TrustedKey>, UnknownKeyFile> {
-        let mut keys = keys
-            .iter()
-            .map(|key| {
-                let file = fingerprints.get(&key.file).ok_or_else(|| UnknownKeyFile(key.file.clone()))?.clone();
-                Ok(TrustedKey { file, person: key.person.clone() })
-            })
-            .collect::<Result<Vec<_>, _>>()?;
+        let mut keys = keys.iter().map(named).collect::<Result<Vec<_>, _>>()?;
         keys.sort();
         Ok(keys)
     };
+    let revoked = policy.trust.revoked.iter().map(|one| Ok(RevokedKey { key: named(&one.key)?, ..one.clone() }));
+    let mut revoked = revoked.collect::<Result<Vec<_>, UnknownKeyFile>>()?;
+    revoked.sort();
     let trust = Trust {
         build: keys(&policy.trust.build)?,
         approve: keys(&policy.trust.approve)?,
         quarantine: keys(&policy.trust.quarantine)?,
         break_glass: keys(&policy.trust.break_glass)?,
+        revoked,
     };
     Ok(Digest::sha256(&schleuse_model::json::to_bytes(&Policy { trust, ..policy.clone() })))
 }

@@ -191,6 +191,51 @@ pub struct Trust {
     pub quarantine: Vec<Key>,
     /// Goes back when the CI's key is out of reach: an offline key.
     pub break_glass: Vec<Key>,
+    /// Keys that were trusted once. `schleuse key revoke` writes these.
+    pub revoked: Vec<Revoked>,
+}
+
+/// A key that was trusted once, and what became of it. Its file stays, so that what it signed can be told from a stranger's.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Revoked {
+    /// The public key's file, relative to the configuration file.
+    pub key: String,
+    /// What it was trusted for. Default: `build`.
+    #[serde(default)]
+    pub role: Option<Role>,
+    /// Why it is not trusted any more.
+    pub why: Why,
+    /// With `superseded`: from when on, such as `2026-11-26T00:00:00Z`. What the journal named before holds.
+    #[serde(default)]
+    pub since: Option<String>,
+    /// Whose key it was. Needed for `approve` and `quarantine`.
+    #[serde(default)]
+    pub person: Option<String>,
+}
+
+/// What a key is, or was, trusted for.
+#[derive(Clone, Copy, Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Role {
+    /// Releases, their evidence and the journal.
+    Build,
+    /// Approvals.
+    Approve,
+    /// Quarantine.
+    Quarantine,
+    /// Going back.
+    BreakGlass,
+}
+
+/// Why a key is not trusted any more.
+#[derive(Clone, Copy, Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Why {
+    /// Replaced by another key, in good order: what the journal named before `since` holds.
+    Superseded,
+    /// Somebody else may have it: nothing it signed holds until it is signed again.
+    Compromised,
 }
 
 /// A public key's file, or a table that also says whose it is.

@@ -5,6 +5,7 @@ mod connection;
 mod policy;
 mod reader;
 mod target;
+mod trust;
 
 use schleuse_model::EnvironmentName;
 

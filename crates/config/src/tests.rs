@@ -7,7 +7,9 @@ use proptest::prelude::*;
 use schleuse_model::{Exit, Explain};
 
 use crate::env::Environment;
-use crate::{Against, CommitMode, Config, ConfigError, Flags, Origin, Source, load, policy_digest};
+use crate::{
+    Against, CommitMode, Config, ConfigError, Flags, KeyRole, Origin, Revocation, Source, load, policy_digest,
+};
 
 const SMALLEST: &str = r#"
 image = "ghcr.io/acme/billing"
@@ -355,4 +357,50 @@ proptest! {
         let text: String = LADDER.lines().enumerate().map(|(at, text)| format!("{}\n", if at == line { &junk } else { text })).collect();
         let _ = try_load(&text).map_err(|error| error.to_string());
     }
+}
+
+#[test]
+fn a_revoked_key_says_what_became_of_it() {
+    let text = "[trust]\nbuild = ['new.pub']\nrevoked = [\n  { key = 'old.pub', why = 'superseded', since = \
+                '2026-11-26T00:00:00Z' },\n  { key = 'gone.pub', role = 'break-glass', why = 'compromised' },\n]\n";
+    let config = try_load(text).unwrap();
+    let revoked = &config.policy.trust.revoked;
+    assert_eq!((revoked[0].role, revoked[1].role), (KeyRole::Build, KeyRole::BreakGlass));
+    assert_eq!(revoked[0].revocation, Revocation::Superseded { since: "2026-11-26T00:00:00Z".parse().unwrap() });
+    assert_eq!(revoked[1].revocation, Revocation::Compromised);
+    let line = config.shown().iter().find(|shown| shown.key == "trust.revoked").unwrap();
+    assert_eq!(line.value, "old.pub (superseded on 2026-11-26T00:00:00Z) gone.pub (compromised)");
+}
+
+#[test]
+fn what_a_revoked_key_must_and_must_not_say() {
+    let with = |entry: &str| refused(&format!("[trust]\nbuild = ['new.pub']\nrevoked = [{entry}]\n"));
+    let at = "schleuse.toml:3:12: `revoked[0]` in [trust]";
+    assert!(with("{ key = 'a', why = 'superseded' }").starts_with(&format!("{at} needs `since`")));
+    let dated = with("{ key = 'a', why = 'compromised', since = '2026-11-26T00:00:00Z' }");
+    assert!(dated.contains("`revoked[0].since` in [trust] has no effect with `compromised`"), "{dated}");
+    assert!(with("{ key = 'a', why = 'superseded', since = 'monday' }").contains("a time in RFC 3339"));
+    assert!(with("{ key = 'a', why = 'stolen' }").contains("there is `superseded`, `compromised`"));
+    assert!(with("{ key = 'a', why = 'compromised', role = 'ci' }").contains("`revoked[0].role` in [trust] is `ci`"));
+    assert!(with("{ key = 'a', why = 'compromised', role = 'approve' }").contains("needs a person"));
+    assert!(with("{ key = 'new.pub', why = 'compromised' }").contains("a revoked key is taken out of its role"));
+    let twice = with("{ key = 'a', why = 'compromised' }, { key = 'a', why = 'compromised' }");
+    assert!(twice.contains("stands twice"), "{twice}");
+}
+
+#[test]
+fn revoking_a_key_is_another_policy_and_its_files_name_is_not() {
+    let prints = |pairs: &[(&str, &str)]| -> BTreeMap<String, String> {
+        pairs.iter().map(|(file, print)| ((*file).to_owned(), (*print).to_owned())).collect()
+    };
+    let digest = |text: &str| {
+        let policy = try_load(text).unwrap().policy;
+        policy_digest(&policy, &prints(&[("new.pub", "1"), ("old.pub", "2"), ("renamed.pub", "2")])).unwrap()
+    };
+    let none = digest("[trust]\nbuild = ['new.pub']\n");
+    let with = |entry: &str| digest(&format!("[trust]\nbuild = ['new.pub']\nrevoked = [{entry}]\n"));
+    let compromised = with("{ key = 'old.pub', why = 'compromised' }");
+    assert_ne!(compromised, none);
+    assert_eq!(with("{ key = 'renamed.pub', why = 'compromised' }"), compromised);
+    assert_ne!(with("{ key = 'old.pub', why = 'superseded', since = '2026-11-26T00:00:00Z' }"), compromised);
 }

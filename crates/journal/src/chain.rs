@@ -2,9 +2,10 @@
 
 use schleuse_model::{Digest, EnvironmentName};
 use schleuse_oci::Manifest;
-use schleuse_sign::Trust;
+use schleuse_sign::{Role, Trust};
 
-use crate::codec;
+use crate::authority::{Authority, is_of_a_way_back};
+use crate::codec::{self, Opened};
 use crate::entry::Entry;
 use crate::error::Fault;
 use crate::journal::Names;
@@ -12,12 +13,15 @@ use crate::state::{State, Step};
 
 /// An entry whose signature and names were checked. Built only here; private fields.
 ///
-/// That it follows from the entry before it is checked by [`VerifiedEntry::follows`], on each step of a walk.
+/// That it follows from the entry before it is checked by [`VerifiedEntry::follows`], on each step of a walk. Whether it can be
+/// believed as the newest one is more than that where its key was revoked, or may only go back: [`crate::journal::Journal::head`]
+/// sees to it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct VerifiedEntry {
     entry: Entry,
     digest: Digest,
     signer: String,
+    authority: Authority,
 }
 
 impl VerifiedEntry {
@@ -29,7 +33,7 @@ impl VerifiedEntry {
         sequence: u64,
         trust: &Trust,
     ) -> Result<Self, Fault> {
-        let (entry, signer) = codec::open(manifest, trust)?;
+        let Opened { entry, signer, role } = codec::open(manifest, trust)?;
         let expect = [
             ("image", entry.image.to_string(), names.image.to_string()),
             ("journal", entry.journal.to_string(), names.journal.to_string()),
@@ -41,7 +45,8 @@ impl VerifiedEntry {
                 return Err(codec::name(field, &found, &expected));
             }
         }
-        let verified = Self { entry, digest: manifest.digest().clone(), signer };
+        let authority = Authority::of(&signer, role, &entry.event, entry.at)?;
+        let verified = Self { entry, digest: manifest.digest().clone(), signer: signer.short(), authority };
         if sequence == 1 {
             verified.begins()?;
         } else if verified.entry.previous.is_none() {
@@ -66,6 +71,11 @@ impl VerifiedEntry {
         &self.signer
     }
 
+    /// In which role it was signed, and how the key stands.
+    pub(crate) const fn authority(&self) -> Authority {
+        self.authority
+    }
+
     /// Checks that this entry follows `before`: link, sequence, time, and that its state is what `before`'s state and its event
     /// give.
     pub(crate) fn follows(&self, before: &Self) -> Result<(), Fault> {
@@ -87,6 +97,9 @@ impl VerifiedEntry {
     }
 
     fn state_follows(&self, before: &State) -> Result<(), Fault> {
+        if self.authority.role == Role::BreakGlass && !is_of_a_way_back(&self.entry.event, before) {
+            return Err(Fault::BreakGlass { key: self.signer.clone(), event: self.entry.event.name() });
+        }
         if before.after(step(&self.entry))? == self.entry.state { Ok(()) } else { Err(Fault::State) }
     }
 }

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use schleuse_model::json;
 use schleuse_model::predicate::JOURNAL_ENTRY_V1;
 use schleuse_oci::{Descriptor, ImageManifest, Manifest, media_type};
-use schleuse_sign::{Role, Signer, Statement, Trust};
+use schleuse_sign::{Role, Signer, Statement, Trust, TrustedKey};
 
 use crate::entry::{Entry, SCHEMA};
 use crate::error::Fault;
@@ -39,8 +39,15 @@ pub(crate) fn seal(entry: &Entry, signer: &dyn Signer) -> Result<Sealed, schleus
     Ok(Sealed { manifest: manifest.to_manifest(), layer, envelope })
 }
 
-/// Reads an entry and checks its signature. Says nothing about its place in the chain.
-pub(crate) fn open(manifest: &Manifest, trust: &Trust) -> Result<(Entry, String), Fault> {
+/// An entry, and whose it is.
+pub(crate) struct Opened {
+    pub(crate) entry: Entry,
+    pub(crate) signer: TrustedKey,
+    pub(crate) role: Role,
+}
+
+/// Reads an entry and checks its signature. Says nothing about its place in the chain, nor whether a revoked key counts there.
+pub(crate) fn open(manifest: &Manifest, trust: &Trust) -> Result<Opened, Fault> {
     let image = manifest.as_image()?;
     if image.artifact_type.as_deref() != Some(media_type::JOURNAL_ENTRY) {
         return Err(Fault::Malformed("its manifest is not a journal entry's".to_owned()));
@@ -52,9 +59,10 @@ pub(crate) fn open(manifest: &Manifest, trust: &Trust) -> Result<(Entry, String)
         .embedded()
         .filter(|_| layer.media_type == media_type::DSSE_ENVELOPE)
         .ok_or_else(|| Fault::Malformed("its envelope is not embedded, or not what its digest says".to_owned()))?;
-    let verified = schleuse_sign::verify_envelope(&envelope, trust, Role::Build, ENVELOPE_LIMIT)
+    let roles = [Role::Build, Role::BreakGlass];
+    let attributed = schleuse_sign::attribute_envelope(&envelope, trust, &roles, ENVELOPE_LIMIT)
         .map_err(|error| Fault::Signature(error.to_string()))?;
-    let statement = verified.statement();
+    let statement = attributed.statement();
     if statement.predicate_type() != JOURNAL_ENTRY_V1 {
         return Err(Fault::Malformed("its statement is not about a journal entry".to_owned()));
     }
@@ -65,7 +73,7 @@ pub(crate) fn open(manifest: &Manifest, trust: &Trust) -> Result<(Entry, String)
     if !statement.is_about(&entry.release.digest) {
         return Err(Fault::Malformed("its statement is about another image than its release".to_owned()));
     }
-    Ok((entry, verified.signer().short()))
+    Ok(Opened { entry, signer: attributed.signer().clone(), role: attributed.role() })
 }
 
 /// A field that says something else than it must.

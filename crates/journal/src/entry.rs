@@ -103,6 +103,13 @@ pub enum Event {
         /// Why, one line.
         reason: String,
     },
+    /// Nothing happened: the signer has looked at the journal up to here and adopts it with the key of today. What older keys signed
+    /// is pinned by this entry, whatever becomes of them.
+    Rekeyed {
+        /// Why, in the person's words.
+        #[serde(skip_serializing_if = "Option::is_none", default)]
+        reason: Option<String>,
+    },
 }
 
 impl Event {
@@ -118,6 +125,7 @@ impl Event {
             Self::RolledBack { .. } => "rolled-back",
             Self::RollbackFailed { .. } => "rollback-failed",
             Self::Aborted { .. } => "aborted",
+            Self::Rekeyed { .. } => "rekeyed",
         }
     }
 }

@@ -1,7 +1,7 @@
 //! What can go wrong with a journal, and what to do about it.
 
 use schleuse_model::json::JsonError;
-use schleuse_model::{Digest, EnvironmentName, Exit, Explain, ReferenceError};
+use schleuse_model::{Digest, EnvironmentName, Exit, Explain, ReferenceError, Timestamp};
 
 use crate::state::IllegalTransition;
 
@@ -55,6 +55,8 @@ pub enum Error {
     Unfit {
         /// Why.
         why: String,
+        /// What a reader would say, where it is that.
+        fault: Option<Fault>,
     },
     /// What is to be written cannot follow the head.
     #[error(transparent)]
@@ -76,6 +78,48 @@ pub enum Fault {
     /// Not signed by a key that may write the journal.
     #[error("{0}")]
     Signature(String),
+    /// Signed, and dated, after its key was replaced.
+    #[error("signed by {key} after it was superseded on {since}")]
+    Superseded {
+        /// The key, short.
+        key: String,
+        /// When it was replaced.
+        since: Timestamp,
+    },
+    /// A superseded key's entry on top of one by a key of today: its date is its holder's word.
+    #[error("signed by {key}, which was superseded, behind an entry by a key of today")]
+    Retired {
+        /// The key, short.
+        key: String,
+    },
+    /// Signed with a key that others may have, and nobody has adopted it yet.
+    #[error("it rests on entry #{sequence}, which {key} signed: that key is compromised")]
+    Compromised {
+        /// The key, short.
+        key: String,
+        /// Which entry the key signed.
+        sequence: u64,
+    },
+    /// A break-glass key did something else than going back.
+    #[error("`{event}` is signed by {key}, a break-glass key, which may only go back")]
+    BreakGlass {
+        /// The key, short.
+        key: String,
+        /// What it did.
+        event: &'static str,
+    },
+    /// About to be written with a key that was revoked.
+    #[error("{key} was revoked: nothing new is signed with it")]
+    Revoked {
+        /// The key, short.
+        key: String,
+    },
+    /// So many entries would have to be read to believe the newest one.
+    #[error("more than {limit} entries by keys that were superseded would have to be read to believe it")]
+    TooFarDown {
+        /// How many are read.
+        limit: usize,
+    },
     /// It calls itself something else than where it lies.
     #[error("it names {field} `{found}`, expected `{expected}`")]
     Name {
@@ -114,6 +158,13 @@ pub enum Fault {
     },
 }
 
+impl Fault {
+    /// Whether adopting the entry mends it.
+    const fn is_of_a_revoked_key(&self) -> bool {
+        matches!(self, Self::Compromised { .. } | Self::Retired { .. } | Self::TooFarDown { .. })
+    }
+}
+
 impl Explain for Error {
     fn exit(&self) -> Exit {
         match self {
@@ -132,6 +183,10 @@ impl Explain for Error {
                 "can `git ls-remote` reach the remote from here?".to_owned(),
                 "where the registry itself keeps the order, git is not needed: `commit = \"registry\"`".to_owned(),
             ],
+            Self::Untrusted { environment, fault, .. } if fault.is_of_a_revoked_key() => vec![
+                "have a look at it, and if it is right let the key of today adopt it: `schleuse key rotate`".to_owned(),
+                format!("going back works until then: `schleuse rollback {environment}`"),
+            ],
             Self::Untrusted { environment, .. } => vec![
                 format!("look at it: `schleuse history {environment} --verify`"),
                 "is the key that wrote it listed under [trust] build?".to_owned(),
@@ -146,6 +201,12 @@ impl Explain for Error {
                 "or name a git remote whose server keeps the order: `commit = \"git\"` and `git_remote = \"origin\"`"
                     .to_owned(),
             ],
+            Self::Unfit {
+                fault: Some(Fault::BreakGlass { .. } | Fault::Revoked { .. } | Fault::Superseded { .. }),
+                ..
+            } => {
+                vec!["sign with the key that is listed under [trust] build".to_owned()]
+            }
             Self::Unfit { .. } => {
                 vec!["list the signing key's public half under [trust] build in schleuse.toml".to_owned()]
             }

@@ -20,7 +20,7 @@ use crate::commit::registry::{Proof, RegistryTag, entry_tag, entry_tag_prefix};
 use crate::commit::{CommitKind, CommitPoint, Committed};
 use crate::entry::{Draft, Entry, SCHEMA};
 use crate::error::{Error, Fault};
-use crate::{gallop, hint};
+use crate::{belief, gallop, hint};
 
 /// The most tags that `verify_all` lists.
 const TAG_LIMIT: usize = 1_000_000;
@@ -121,11 +121,19 @@ impl Journal {
         &self.names
     }
 
-    /// The newest entry, verified by itself and against the hint and the git refs. `None`: the environment has no journal yet.
+    /// The newest entry, verified by itself and against the hint and the git refs; where its key was revoked or may only go back,
+    /// what is below it is verified as well, as far as that takes. `None`: the environment has no journal yet.
     ///
     /// # Errors
     /// Untrusted, truncated, or no answer.
     pub async fn head(&self) -> Result<Option<VerifiedEntry>, Error> {
+        let Some(end) = self.end().await? else { return Ok(None) };
+        self.believe(&end).await?;
+        Ok(Some(end))
+    }
+
+    /// The newest entry, whether or not it is to be believed.
+    pub(crate) async fn end(&self) -> Result<Option<VerifiedEntry>, Error> {
         let hinted =
             self.pull.tagged(&hint::tag(&self.names.image, &self.environment)?).await.map_err(self.registry())?;
         let hinted = hinted.as_ref().and_then(hint::read).unwrap_or(0);
@@ -142,16 +150,22 @@ impl Journal {
         let head = match known {
             _ if end == 0 => None,
             Some(manifest) if end == hinted => Some(self.open(&manifest, end)?),
-            _ => Some(self.entry_at(end).await?),
+            _ => Some(self.opened_at(end).await?),
         };
         self.against_git(head).await
     }
 
-    /// Entry `sequence`, verified by itself.
+    /// Entry `sequence`, believed as [`Journal::head`] believes the newest.
     ///
     /// # Errors
     /// Untrusted, missing, or no answer.
     pub async fn entry_at(&self, sequence: u64) -> Result<VerifiedEntry, Error> {
+        let entry = self.opened_at(sequence).await?;
+        self.believe(&entry).await?;
+        Ok(entry)
+    }
+
+    async fn opened_at(&self, sequence: u64) -> Result<VerifiedEntry, Error> {
         match self.manifest_at(sequence).await? {
             Some(manifest) => self.open(&manifest, sequence),
             None => Err(self.untrusted(sequence, Fault::Gap)),
@@ -227,13 +241,14 @@ impl Journal {
         let writer = self.writer()?;
         let point = self.commit_point(head).await?;
         let entry = self.next(head, draft, point.kind(), now)?;
-        let unfit = |why: String| Error::Unfit { why };
-        let sealed = codec::seal(&entry, signer).map_err(|error| unfit(error.to_string()))?;
+        let sealed =
+            codec::seal(&entry, signer).map_err(|error| Error::Unfit { why: error.to_string(), fault: None })?;
         // Read our own bytes as any reader would, before anything is written.
         let verified =
             VerifiedEntry::open(&sealed.manifest, &self.names, &self.environment, entry.sequence, &self.trust)
                 .and_then(|verified| head.map_or(Ok(()), |head| verified.follows(head)).map(|()| verified))
-                .map_err(|fault| unfit(fault.to_string()))?;
+                .and_then(|verified| belief::writable(&verified).map(|()| verified))
+                .map_err(|fault| Error::Unfit { why: fault.to_string(), fault: Some(fault) })?;
         // The head's manifest names `{}` as well: where it is, `{}` is.
         if head.is_none() {
             self.ready(&self.journal_ready, &self.names.journal).await?;
@@ -407,7 +422,7 @@ impl Journal {
         move |source| Error::Registry { environment: environment.clone(), source }
     }
 
-    fn untrusted(&self, sequence: u64, fault: Fault) -> Error {
+    pub(crate) fn untrusted(&self, sequence: u64, fault: Fault) -> Error {
         Error::Untrusted { environment: self.environment.clone(), sequence, fault }
     }
 

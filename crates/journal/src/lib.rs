@@ -12,21 +12,27 @@
 //! **Must not depend on** the registry client or server, targets, gates, or a clock.
 
 pub mod admitted;
+pub mod adopt;
 pub mod commit;
 pub mod entry;
 pub mod error;
 pub mod journal;
+pub mod naming;
 pub mod state;
 
+mod authority;
+mod belief;
 mod chain;
 mod codec;
 mod gallop;
 mod hint;
 
 pub use admitted::Admitted;
+pub use adopt::{Adoption, ToAdopt};
 pub use chain::VerifiedEntry;
 pub use commit::{CommitKind, CommitPoint, Committed};
 pub use entry::{Draft, Entry, Event, RunId};
 pub use error::Error;
 pub use journal::{Appended, Journal, Names};
+pub use naming::named;
 pub use state::{FailedMark, Phase, Placed, Rollout, Standing, State};

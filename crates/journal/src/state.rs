@@ -10,6 +10,8 @@
 //!                     └────────── aborted ─────────┴─ rolled-back ─▶ what ran before
 //! ```
 //!
+//! `rekeyed` changes nothing, and can follow wherever nothing is under way.
+//!
 //! # Guarantees
 //!
 //! One unfinished rollout at most. Only a release with a Healthy verdict here is a way back. A rollback is never rolled back: a
@@ -246,6 +248,9 @@ impl State {
                 next.own_rollout(step).map_err(refuse)?;
                 next.current = next.rollout.take().and_then(|rollout| rollout.displaced.or(rollout.before));
             }
+            // Who adopts a journal says that it stands as it says: that cannot be said of what is under way.
+            Event::Rekeyed { .. } if self.rollout.is_some() => return Err(refuse("a rollout is unfinished")),
+            Event::Rekeyed { .. } => {}
         }
         Ok(next)
     }

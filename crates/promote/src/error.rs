@@ -100,6 +100,12 @@ pub enum Error {
         /// Why.
         why: String,
     },
+    /// This run's own key: what it signs would not be recorded.
+    #[error("what this key signs could not be recorded: {why}")]
+    KeyNotBelieved {
+        /// Why.
+        why: String,
+    },
     /// A name that is made from others is no valid reference.
     #[error(transparent)]
     Reference(#[from] ReferenceError),
@@ -127,7 +133,7 @@ impl Explain for Error {
             Self::Produce(error) => error.exit(),
             Self::Target { source, .. } => source.exit(),
             Self::LostRace { .. } | Self::Busy { .. } | Self::TakenOver { .. } => Exit::LostRace,
-            Self::UntrustedIntent { .. } => Exit::Untrusted,
+            Self::UntrustedIntent { .. } | Self::KeyNotBelieved { .. } => Exit::Untrusted,
             Self::NothingThere { .. } | Self::NoWayBack { .. } => Exit::Blocked,
             Self::NoSuchImage { .. } | Self::Unfinished { .. } => Exit::Error,
             Self::Reference(_) | Self::OtherRepository { .. } | Self::AmbiguousDigits { .. } => Exit::Usage,
@@ -164,6 +170,9 @@ impl Explain for Error {
             Self::NoWayBack { environment } => vec![format!("what ran there: `schleuse history {environment}`")],
             Self::UntrustedIntent { .. } => {
                 vec!["somebody wrote to the target's folder; look before you act".to_owned()]
+            }
+            Self::KeyNotBelieved { .. } => {
+                vec!["go back with a key of today, or with a break-glass key: `--key breakglass.key`".to_owned()]
             }
             Self::Reference(_) => Vec::new(),
         }

@@ -7,7 +7,7 @@
 use schleuse_journal::RunId;
 use schleuse_model::predicate::INTENT_V1;
 use schleuse_model::{Actor, EnvironmentName, Release, Repository, Timestamp, json};
-use schleuse_sign::{Role, Signer, Statement, Trust, sign_statement, verify_envelope};
+use schleuse_sign::{Attributed, Revocation, Role, Signer, Statement, Trust, attribute_envelope, sign_statement};
 use serde::{Deserialize, Serialize};
 
 use crate::error::Error;
@@ -54,20 +54,41 @@ impl Intent {
 
     /// Reads one and checks its signature and that it is about this environment.
     ///
+    /// A superseded key's intent counts as its entries do, if it is dated before; a compromised key's does not. A break-glass key
+    /// signs what a person asked for, not what a rollout decided.
+    ///
     /// # Errors
-    /// Not signed by a build key, malformed, or about something else.
+    /// Signed by nobody who may, malformed, or about something else.
     pub fn open(bytes: &[u8], trust: &Trust, image: &Repository, environment: &EnvironmentName) -> Result<Self, Error> {
         let untrusted = |why: String| Error::UntrustedIntent { environment: environment.clone(), why };
-        let verified =
-            verify_envelope(bytes, trust, Role::Build, LIMIT).map_err(|error| untrusted(error.to_string()))?;
-        if verified.statement().predicate_type() != INTENT_V1 {
+        let attributed = attribute_envelope(bytes, trust, &[Role::Build, Role::BreakGlass], LIMIT)
+            .map_err(|error| untrusted(error.to_string()))?;
+        if attributed.statement().predicate_type() != INTENT_V1 {
             return Err(untrusted("it is a signed statement, but not an intent".to_owned()));
         }
-        let intent: Self = json::from_untrusted(verified.statement().predicate_bytes(), LIMIT)
+        let intent: Self = json::from_untrusted(attributed.statement().predicate_bytes(), LIMIT)
             .map_err(|error| untrusted(error.to_string()))?;
         if intent.image != *image || intent.environment != *environment {
             return Err(untrusted(format!("it is about {} in {}", intent.image, intent.environment)));
         }
+        may_intend(&attributed, &intent).map_err(|reason| untrusted(reason.to_owned()))?;
         Ok(intent)
     }
 }
+
+fn may_intend(by: &Attributed, intent: &Intent) -> Result<(), &'static str> {
+    match by.signer().revoked() {
+        Some(Revocation::Compromised) => return Err("its key is compromised"),
+        Some(Revocation::Superseded { since }) if intent.at >= since => {
+            return Err("it is dated after its key was superseded");
+        }
+        Some(Revocation::Superseded { .. }) | None => {}
+    }
+    if by.role() == Role::BreakGlass && !intent.asked_for {
+        return Err("a break-glass key signs only what a person asks for");
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests;

@@ -15,13 +15,14 @@ use std::sync::Arc;
 use schleuse_deploy::{Claimed, Target};
 use schleuse_journal::{Appended, Event, VerifiedEntry};
 use schleuse_model::{Digest, EnvironmentName, PinnedRef, Reference};
+use schleuse_sign::Verified;
 use schleuse_sign::fetch::Source;
-use schleuse_sign::{Limits, Role, Verified, find_signature};
 
 use crate::error::Error;
 use crate::observer::Note;
 use crate::outcome::Outcome;
 use crate::plan::{Plan, SCHEMA};
+use crate::record::find_signature_on_record;
 use crate::resume;
 use crate::world::{Environment, World};
 use candidate::Candidate;
@@ -183,8 +184,7 @@ async fn look(
 
 async fn signature(world: &World, image: &PinnedRef) -> Result<Verified, Error> {
     let source = Source { pull: world.pull.as_ref(), referrers: world.referrers.as_ref() };
-    let now = world.clock.now();
-    Ok(find_signature(source, image, &world.trust, Role::Build, Limits::SIGNATURES, now).await?)
+    find_signature_on_record(source, image, &world.trust, &world.record, world.clock.now()).await
 }
 
 fn running(head: &VerifiedEntry) -> Option<Digest> {

@@ -96,6 +96,10 @@ pub async fn rollback(world: &World, environment: &Environment, request: &Rollba
         }
     };
     world.journaled(environment, &head);
+    if let Some(target) = environment.target.as_ref().filter(|_| world.only_goes_back()) {
+        // The CI's own intent, which was left alone until here: it is of a rollout that has been left.
+        target.clear_intent().await.map_err(|source| at(environment, source))?;
+    }
     match &environment.target {
         Some(target) => finish(world, environment, target, head, None).await,
         None => {
@@ -207,6 +211,11 @@ async fn without_journal(
         at: world.clock.now(),
     };
     let bytes = intent.seal(world.signer.as_ref())?;
+    // Read as `resume` will read it, before anything is changed: a way back that cannot be recorded later is none (law 6).
+    Intent::open(&bytes, &world.trust, &intent.image, environment.name()).map_err(|error| match error {
+        Error::UntrustedIntent { why, .. } => Error::KeyNotBelieved { why },
+        other => other,
+    })?;
     target.write_intent(&bytes).await.map_err(|source| at(environment, source))?;
     target.restore(&receipt).await.map_err(|source| at(environment, source))?;
     world.observer.note(Note::Unrecorded { why: error.to_string() });

@@ -9,7 +9,7 @@ use schleuse_journal::commit::registry::entry_tag;
 use schleuse_journal::{Appended, Draft, Event, Journal, RunId, VerifiedEntry};
 use schleuse_model::{Actor, Clock, Digest, EnvironmentName, Release};
 use schleuse_oci::{Pull, Push, Referrers};
-use schleuse_sign::{Signer, Trust};
+use schleuse_sign::{Role, Signer, Trust};
 
 use crate::error::Error;
 use crate::observer::{Note, Observer};
@@ -30,6 +30,8 @@ pub struct World {
     pub referrers: Arc<dyn Referrers>,
     /// Who is trusted for what.
     pub trust: Arc<Trust>,
+    /// The ladder's journals: asked for what superseded keys have signed, and only then.
+    pub record: Vec<Journal>,
     /// Signs journal entries.
     pub signer: Arc<dyn Signer>,
     /// Wall time.
@@ -100,6 +102,12 @@ impl Environment {
 }
 
 impl World {
+    /// Whether this run's key is a break-glass key: it goes back, and finishes nothing else.
+    pub(crate) fn only_goes_back(&self) -> bool {
+        let own = self.signer.public_key().fingerprint();
+        self.trust.keys().any(|key| key.fingerprint() == own && key.holds(Role::BreakGlass))
+    }
+
     /// An entry of this run about `release`, with nothing attached.
     pub(crate) fn draft(&self, event: Event, release: &Release) -> Draft {
         Draft {

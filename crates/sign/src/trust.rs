@@ -172,6 +172,11 @@ impl Trust {
         self
     }
 
+    /// When the journal is known to have named `digest` first.
+    pub fn named_at(&self, digest: &Digest) -> Option<Timestamp> {
+        self.named.get(digest).copied()
+    }
+
     /// Whether the journal is known to have named `digest` before `since`.
     pub(crate) fn named_before(&self, digest: &Digest, since: Timestamp) -> bool {
         self.named.get(digest).is_some_and(|at| *at < since)

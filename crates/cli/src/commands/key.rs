@@ -5,13 +5,16 @@ mod import;
 mod inspect;
 mod pair;
 mod public;
+mod revoke;
+mod rotate;
+mod staying;
 
 use schleuse_model::Exit;
 
 use crate::context::Context;
 use crate::failure::Failure;
 
-/// Make, import and look at signing keys
+/// Make, import, look at, rotate and revoke signing keys
 #[derive(clap::Args, Debug)]
 #[command(
     subcommand_required = true,
@@ -35,6 +38,8 @@ enum Verb {
     Import(import::Args),
     Public(public::Args),
     Inspect(inspect::Args),
+    Rotate(rotate::Args),
+    Revoke(revoke::Args),
 }
 
 pub(crate) async fn run(args: &Args, context: &Context) -> Result<Exit, Failure> {
@@ -43,5 +48,7 @@ pub(crate) async fn run(args: &Args, context: &Context) -> Result<Exit, Failure>
         Verb::Import(args) => import::run(args, context).await,
         Verb::Public(args) => public::run(args, context).await,
         Verb::Inspect(args) => inspect::run(args, context).await,
+        Verb::Rotate(args) => rotate::run(args, context).await,
+        Verb::Revoke(args) => revoke::run(args, context).await,
     }
 }

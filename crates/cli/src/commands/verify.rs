@@ -10,14 +10,17 @@ use std::str::FromStr;
 
 use futures_util::{StreamExt as _, stream};
 use schleuse_client::Client;
+use schleuse_journal::Journal;
 use schleuse_model::predicate::PredicateSelector;
-use schleuse_model::{Exit, Reference};
-use schleuse_sign::{Demand, Quorum, Role, Trust};
+use schleuse_model::{Exit, PinnedRef, Reference, Repository};
+use schleuse_promote::record::knowing;
+use schleuse_sign::{Demand, Quorum, Rejected, Role, Trust};
 
 use crate::annotation::{self, Annotation};
 use crate::context::Context;
 use crate::failure::Failure;
-use crate::project::Project;
+use crate::ladder::Ladder;
+use crate::project::{Patience, Project};
 use crate::reference::pinned;
 use crate::settings::RegistryArgs;
 use crate::trusted::trusted;
@@ -83,6 +86,21 @@ struct Question<'a> {
     trust: Trust,
     demand: Demand,
     kind: Option<&'a PredicateSelector>,
+    /// Only where a key was superseded.
+    record: Option<Record>,
+}
+
+/// The journals that may have named an image before a key was superseded: those of the project, for the project's image.
+struct Record {
+    image: Repository,
+    journals: Vec<Journal>,
+}
+
+impl Record {
+    async fn of(context: &Context, project: Project) -> Result<Self, Failure> {
+        let ladder = Ladder::of(context, project, Patience::Usual).await?;
+        Ok(Self { journals: ladder.record(), image: ladder.names.image })
+    }
 }
 
 pub(crate) async fn run(args: &Args, context: &Context) -> Result<Exit, Failure> {
@@ -90,8 +108,9 @@ pub(crate) async fn run(args: &Args, context: &Context) -> Result<Exit, Failure>
     let trust = if args.key.is_empty() { project.trust(context)? } else { trusted(&args.key, context)? };
     let annotations = annotation::collect(&args.annotation);
     let demand = Demand { role: Role::Build, quorum: args.require.0, annotations };
-    let question = Question { context, trust, demand, kind: args.kind.as_ref() };
     let clients = clients(&args.images, &project, context)?;
+    let record = if trust.has_superseded() { Some(Record::of(context, project).await?) } else { None };
+    let question = Question { context, trust, demand, kind: args.kind.as_ref(), record };
     let progress = context.progress("looking for signatures");
     let mut outcomes = stream::iter(&args.images)
         .map(|image| {
@@ -114,6 +133,17 @@ pub(crate) async fn run(args: &Args, context: &Context) -> Result<Exit, Failure>
 }
 
 impl Question<'_> {
+    /// The trust, knowing what the journals say about `image`, if superseded keys are among the reasons of a refusal.
+    async fn on_record(&self, image: &PinnedRef, refused: &[Rejected]) -> Result<Option<Trust>, Failure> {
+        let since = Rejected::superseded(refused);
+        match &self.record {
+            Some(record) if record.image == *image.repository() => {
+                Ok(knowing(&self.trust, &record.journals, image.digest(), &since).await?)
+            }
+            _ => Ok(None),
+        }
+    }
+
     async fn ask(&self, client: Option<&Client>, image: &Reference) -> Result<Outcome, Failure> {
         // Each image's registry has one: `clients` saw to that.
         let client = client.ok_or_else(|| schleuse_oci::Error::Missing { what: image.to_string() })?;

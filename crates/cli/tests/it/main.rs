@@ -8,6 +8,7 @@ mod demo_app;
 mod evidence;
 mod key;
 mod registry;
+mod rotation;
 mod ship;
 mod support;
 mod terminal;

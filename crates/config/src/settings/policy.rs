@@ -1,18 +1,16 @@
-//! `[trust]`, `[check.<name>]`, `checks`, `soak`, `commit`: from the file, and from nowhere else.
+//! `[check.<name>]`, `checks`, `soak`, `commit`: from the file, and from nowhere else.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use schleuse_model::EnvironmentName;
 
 use super::reader::Reader;
+use super::trust;
 use crate::document::KeyPath;
 use crate::error::{Help, Rule, What, clip};
-use crate::policy::{Against, Check, CheckName, CommitMode, Policy, Rung, Trust, TrustedKey};
+use crate::policy::{Against, Check, CheckName, CommitMode, Policy, Rung};
 use crate::{Origin, raw};
-
-/// The build key where the file has no `[trust]`: what `schleuse init` and `schleuse key generate` write.
-const DEFAULT_BUILD_KEY: &str = "schleuse.pub";
 
 /// How long a check may take where the file does not say it.
 const DEFAULT_CHECK_TIMEOUT: Duration = Duration::from_secs(300);
@@ -35,7 +33,7 @@ pub(super) fn read(file: &raw::File, reader: &mut Reader<'_>) -> Policy {
         commit,
         ladder: ladder(file, reader),
         checks: checks(file, reader),
-        trust: trust(file.trust.as_ref(), reader),
+        trust: trust::read(file.trust.as_ref(), reader),
     }
 }
 
@@ -115,57 +113,4 @@ fn checks(file: &raw::File, reader: &mut Reader<'_>) -> BTreeMap<CheckName, Chec
         }
     }
     checks
-}
-
-fn trust(raw: Option<&raw::Trust>, reader: &mut Reader<'_>) -> Trust {
-    let Some(raw) = raw else {
-        reader.show(&KeyPath::of(&["trust", "build"]), DEFAULT_BUILD_KEY, &Origin::Default);
-        return Trust {
-            build: vec![TrustedKey { file: DEFAULT_BUILD_KEY.to_owned(), person: None }],
-            ..Trust::default()
-        };
-    };
-    let trust = Trust {
-        build: keys("build", &raw.build, false, reader),
-        approve: keys("approve", &raw.approve, true, reader),
-        quarantine: keys("quarantine", &raw.quarantine, true, reader),
-        break_glass: keys("break-glass", &raw.break_glass, false, reader),
-    };
-    let of_ci: BTreeSet<&str> = trust.build.iter().map(|key| key.file.as_str()).collect();
-    for (role, keys) in [("approve", &trust.approve), ("quarantine", &trust.quarantine)] {
-        for (at, key) in keys.iter().enumerate().filter(|(_, key)| of_ci.contains(key.file.as_str())) {
-            let path = KeyPath::of(&["trust", role]).index(at);
-            reader.wrong(
-                &path,
-                What::Rule { key: format!("`{}` as {path}", clip(&key.file)), rule: Rule::BuildKeyCannotApprove },
-            );
-        }
-    }
-    trust
-}
-
-fn keys(role: &str, raw: &[raw::Key], person_needed: bool, reader: &mut Reader<'_>) -> Vec<TrustedKey> {
-    let path = KeyPath::of(&["trust", role]);
-    let mut keys: Vec<TrustedKey> = Vec::new();
-    for (at, key) in raw.iter().enumerate() {
-        let at = path.index(at);
-        let (file, person) = match key {
-            raw::Key::File(file) => (file, None),
-            raw::Key::Of(of) => (&of.key, of.person.as_ref()),
-        };
-        reader.need(!file.is_empty() && !file.contains('\0'), &at, file, "a public key's file");
-        let named = person.is_some_and(|person| !person.trim().is_empty());
-        if person_needed && !named {
-            reader.rule(&at, Rule::NeedsPerson);
-        }
-        if keys.iter().any(|other| other.file == *file) {
-            reader.rule(&at, Rule::Twice);
-        }
-        keys.push(TrustedKey { file: file.clone(), person: person.cloned() });
-    }
-    if !keys.is_empty() {
-        let files = keys.iter().map(|key| clip(&key.file)).collect::<Vec<_>>().join(" ");
-        reader.show(&path, files, &reader.origin(&path));
-    }
-    keys
 }

@@ -45,6 +45,7 @@ fn command() -> impl Strategy<Value = Command> {
         4 => (0..3_usize).prop_map(Command::Retry),
         1 => Just(Command::Promote(UNSIGNED)),
         4 => Just(Command::Rollback),
+        2 => Just(Command::BreakGlass),
         2 => Just(Command::Resume),
     ]
 }

@@ -11,7 +11,7 @@ use crate::scene::{Command, PRODUCTION, Scene};
 use crate::target::Health;
 
 /// `r0` healthy in production, `r1` sick from its second probe on, behind the switch.
-async fn sick() -> Scene {
+pub(crate) async fn sick() -> Scene {
     let scene = Scene::new().await;
     scene.production(Command::Promote(0)).await.unwrap();
     scene.set_health(1, Health::SickFrom(1));
@@ -19,7 +19,7 @@ async fn sick() -> Scene {
 }
 
 /// Promotes `r1`; after its first probe the registry is down if `outage`. Answers when `r0` had the traffic again.
-async fn time_to_restore(scene: &Scene, outage: bool) -> (Duration, Outcome) {
+pub(crate) async fn time_to_restore(scene: &Scene, outage: bool) -> (Duration, Outcome) {
     let started = Instant::now();
     let promotion = scene.production(Command::Promote(1));
     let watch = async {

@@ -36,6 +36,8 @@ pub(crate) enum Command {
     /// Also what failed before.
     Retry(usize),
     Rollback,
+    /// With the key that may do nothing else.
+    BreakGlass,
     /// To this one, by name.
     RollbackTo(usize),
     Resume,
@@ -50,6 +52,7 @@ pub(crate) struct Scene {
     signed: BTreeSet<Digest>,
     names: Names,
     key: KeyPair,
+    glass: KeyPair,
     trust: Arc<Trust>,
     runs: AtomicU8,
 }
@@ -107,7 +110,9 @@ impl Scene {
 
     pub(crate) async fn with_target(target: FakeTarget) -> Self {
         let key = KeyPair::generate(&mut Numbers(1)).unwrap();
-        let trust = Trust::new([TrustedKey::new(key.public_key().clone(), [Role::Build])]).unwrap();
+        let glass = KeyPair::generate(&mut Numbers(2)).unwrap();
+        let keys = [(&key, Role::Build), (&glass, Role::BreakGlass)];
+        let trust = Trust::new(keys.map(|(key, role)| TrustedKey::new(key.public_key().clone(), [role]))).unwrap();
         let mut scene = Self {
             registry: Arc::new(FakeRegistry::new(crate::registry::Content::default())),
             target: Arc::new(target),
@@ -116,6 +121,7 @@ impl Scene {
             signed: BTreeSet::new(),
             names: Names::beside("registry.test/acme/billing".parse().unwrap()).unwrap(),
             key,
+            glass,
             trust: Arc::new(trust),
             runs: AtomicU8::new(0),
         };
@@ -136,6 +142,7 @@ impl Scene {
             signed: self.signed.clone(),
             names: self.names.clone(),
             key: self.key.clone(),
+            glass: self.glass.clone(),
             trust: self.trust.clone(),
             runs: AtomicU8::new(self.runs.load(Ordering::Relaxed)),
         }
@@ -197,6 +204,7 @@ impl Scene {
             push: wire.clone(),
             referrers: wire,
             trust: self.trust.clone(),
+            record: [STAGING, PRODUCTION].map(|name| self.journal(name, gate.clone())).into(),
             signer: Arc::new(self.key.clone()),
             clock: self.clock.clone(),
             prober: Arc::new(FakeProber(self.target.clone())),
@@ -209,13 +217,18 @@ impl Scene {
 
     /// One run. `None`: it died at its gate.
     pub(crate) async fn run(&self, name: &str, command: Command, gate: Arc<Gate>) -> Option<Result<Outcome, Error>> {
-        let (world, environment) = (self.world(&gate), self.environment(name, &gate));
+        let (mut world, environment) = (self.world(&gate), self.environment(name, &gate));
+        if command == Command::BreakGlass {
+            world.signer = Arc::new(self.glass.clone());
+        }
         // On the heap: these futures are large, and tests' stacks small.
         let run = Box::pin(async {
             match command {
                 Command::Promote(number) => promote(&world, &environment, &self.request(number, false)).await,
                 Command::Retry(number) => promote(&world, &environment, &self.request(number, true)).await,
-                Command::Rollback => rollback(&world, &environment, &RollbackRequest::default()).await,
+                Command::Rollback | Command::BreakGlass => {
+                    rollback(&world, &environment, &RollbackRequest::default()).await
+                }
                 Command::RollbackTo(number) => {
                     let to = Some(self.releases[number].to_string());
                     rollback(&world, &environment, &RollbackRequest { to, reason: None }).await

@@ -1,5 +1,7 @@
 //! Why a signature was not accepted.
 
+use std::collections::BTreeSet;
+
 use schleuse_model::{Exit, Explain, PinnedRef, Timestamp};
 
 use crate::candidate::Origin;
@@ -112,6 +114,18 @@ pub struct Rejected {
     pub reason: Reason,
 }
 
+impl Rejected {
+    /// When the superseded keys among these were replaced: what the journal says of that may change the verdict. Empty: no journal
+    /// needs to be asked.
+    pub fn superseded(rejected: &[Self]) -> BTreeSet<Timestamp> {
+        let since = |one: &Self| match one.reason {
+            Reason::Superseded { since, .. } => Some(since),
+            _ => None,
+        };
+        rejected.iter().filter_map(since).collect()
+    }
+}
+
 /// Nothing that was found is a signature we trust.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum VerifyError {
@@ -163,6 +177,16 @@ pub enum VerifyError {
         /// What does not count, in the order it was read.
         rejected: Vec<Rejected>,
     },
+}
+
+impl VerifyError {
+    /// What was found and not accepted.
+    pub fn rejected(&self) -> &[Rejected] {
+        match self {
+            Self::NotTrusted { rejected, .. } | Self::TooFew { rejected, .. } => rejected,
+            Self::NobodyTrusted { .. } | Self::TooFewTrusted { .. } | Self::NoSignature { .. } => &[],
+        }
+    }
 }
 
 fn also(rejected: &[Rejected]) -> String {

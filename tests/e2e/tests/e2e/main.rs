@@ -15,6 +15,7 @@ mod crash;
 mod http;
 mod image;
 mod interop;
+mod keys;
 mod line;
 mod outage;
 mod processes;

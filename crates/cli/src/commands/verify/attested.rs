@@ -72,7 +72,7 @@ pub(super) async fn check(
     };
     let mut found = Vec::new();
     for subject in subjects {
-        let statements = one(question, client, &subject, kind, needed).await?;
+        let statements = one(question, client, &image, &subject, kind, needed).await?;
         found.push((subject, statements));
     }
     Ok(Outcome::Attested(image, found))
@@ -81,6 +81,7 @@ pub(super) async fn check(
 async fn one(
     question: &Question<'_>,
     client: &Client,
+    index: &PinnedRef,
     subject: &Subject,
     kind: &PredicateSelector,
     needed: usize,
@@ -93,7 +94,15 @@ async fn one(
         // "Not attested" is only true of what is there.
         subjects::manifest(client, image).await?;
     }
-    let found = attestations_of(image.digest(), &candidates, &question.trust, role, &kind.to_string(), wanted);
+    let (digest, named) = (image.digest(), kind.to_string());
+    let mut found = attestations_of(digest, &candidates, &question.trust, role, &named, wanted);
+    // The journal names the index, and the index names this image.
+    if let Some(trust) = question.on_record(index, &found.rejected).await?
+        && let Some(at) = trust.named_at(index.digest())
+    {
+        let trust = trust.naming(digest.clone(), at);
+        found = attestations_of(digest, &candidates, &trust, role, &named, wanted);
+    }
     if count(found.accepted.iter().map(VerifiedStatement::signer)) < needed {
         return Err(NotAttested::TooFew {
             image: image.clone(),

@@ -81,6 +81,7 @@ fn world(project: &Project) -> World {
         push: client.clone(),
         referrers: client,
         trust: Project::trust(),
+        record: Vec::new(),
         signer: Arc::new(key().0.clone()),
         clock: Arc::new(SystemClock),
         prober: Arc::new(HttpProber),
