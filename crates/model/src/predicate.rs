@@ -45,6 +45,15 @@ pub const JOURNAL_ENTRY_V1: &str = "https://schleuse.dev/attestation/journal-ent
 /// A way back that was taken while the registry was down (ours).
 pub const INTENT_V1: &str = "https://schleuse.dev/attestation/intent/v1";
 
+/// What the types of our own begin with.
+const OWN: &str = "https://schleuse.dev/attestation/";
+
+/// Whether this is a type of our own: a journal entry, an intent. Each is signed by the verb that it belongs to, which knows what it
+/// says, and by nothing else: a key that signs any statement it is handed could be handed a journal entry.
+pub fn is_own(predicate_type: &str) -> bool {
+    predicate_type.trim().get(..OWN.len()).is_some_and(|start| start.eq_ignore_ascii_case(OWN))
+}
+
 /// Says whether `predicate`, at most `limit` bytes of JSON, has what its type requires.
 ///
 /// Fields that the specification does not know are ignored, as in-toto's parsing rules demand; one that is `null` counts as

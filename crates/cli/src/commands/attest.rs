@@ -56,8 +56,6 @@ pub(crate) struct Args {
 
 /// The largest predicate that is signed, in bytes: 40 MiB. In base64, inside an envelope, that is just below what is read again.
 const PREDICATE_LIMIT: usize = 40 << 20;
-/// Types of our own. Each has its verb, which knows what it signs: a journal entry that this command signed could be put into a journal.
-const OURS: &str = "https://schleuse.dev/attestation/";
 
 /// Not something that this command says.
 #[derive(Debug, thiserror::Error)]
@@ -155,7 +153,7 @@ pub(crate) async fn run(args: &Args, context: &Context) -> Result<Exit, Failure>
 fn may_be_said(kind: &PredicateKind, filled: bool) -> Result<(), NotAttested> {
     match kind {
         PredicateKind::Signature => Err(NotAttested::Signature),
-        PredicateKind::Other(uri) if uri.to_ascii_lowercase().starts_with(OURS) => Err(NotAttested::Ours(uri.clone())),
+        PredicateKind::Other(uri) if predicate::is_own(uri) => Err(NotAttested::Ours(uri.clone())),
         PredicateKind::Provenance => Ok(()),
         other if filled => Err(NotAttested::NotFilled(other.short_name().to_owned())),
         _ => Ok(()),

@@ -202,3 +202,38 @@ fn keys_that_are_not_listed_are_told_so() {
     assert!(scene.run(&["key", "revoke", "schleuse.pub", "--superseded"], 2).stderr().contains("the last build key"));
     assert!(scene.run(&["key", "revoke", "schleuse.pub"], 2).stderr().contains("--superseded"));
 }
+
+#[test]
+fn a_stolen_key_cannot_have_its_journal_entries_signed_again() {
+    let scene = Scene::new();
+    let image = scene.ship("1.0", OLD);
+    // What a thief can do: attest, with the stolen key, what reads as the first entry of a journal that does not exist yet.
+    attach_with(&scene, OLD, &image, schleuse_model::predicate::JOURNAL_ENTRY_V1);
+    attach_with(&scene, OLD, &image, "urn:honest");
+    scene.run(&["key", "revoke", "schleuse.pub", "--compromised"], 0);
+    scene.run(&["key", "rotate", "--key", NEW, "--yes"], 0);
+    let found = scene.run(&["evidence", "--key", "new.pub", "--format", "json", &image], 0).json("result");
+    let by_the_new_key: Vec<&str> = found["evidence"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .filter(|one| one["verified"] == true && one["type"] != "signature")
+        .map(|one| one["type"].as_str().unwrap())
+        .collect();
+    assert!(by_the_new_key.contains(&"urn:honest"), "{found}");
+    assert!(!by_the_new_key.iter().any(|kind| kind.contains("schleuse.dev")), "{found}");
+}
+
+/// Attests with the library what the command line refuses to.
+fn attach_with(scene: &Scene, key: &str, image: &str, kind: &str) {
+    use schleuse_sign::{AttestOptions, KeyPair, Statement, Store, attest};
+    let file = std::fs::read(scene.checkout.path().join(key)).unwrap();
+    let pair = KeyPair::decrypt(&file, &schleuse_model::Secret::new(crate::support::PASSWORD.to_owned())).unwrap();
+    let image: schleuse_model::PinnedRef = image.parse().unwrap();
+    let statement = Statement::new(kind, "billing", image.digest(), br#"{"forged":true}"#).unwrap();
+    let client = schleuse_client::Client::builder().build().unwrap();
+    let store = Store { pull: &client, push: &client, referrers: &client };
+    let now = schleuse_model::Timestamp::from_seconds(1_795_000_000);
+    let attached = attest(store, &image, &statement, &pair, AttestOptions::default(), now);
+    tokio::runtime::Runtime::new().unwrap().block_on(attached).unwrap();
+}

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use bytes::Bytes;
 use schleuse_client::Client;
-use schleuse_model::predicate::COSIGN_SIGN_V1;
+use schleuse_model::predicate::{COSIGN_SIGN_V1, is_own};
 use schleuse_model::{PinnedRef, Timestamp};
 use schleuse_oci::{Manifest, Pull as _, media_type};
 use schleuse_sign::attach::Written;
@@ -110,7 +110,9 @@ impl<'a> Again<'a> {
     }
 
     fn said(&self, image: &PinnedRef, candidates: &[Candidate], by: &Trust) -> Vec<Statement> {
-        let evidence = |kind: &str| kind != COSIGN_SIGN_V1;
+        // Not signatures, which are signed anew with their own rules; and not types of our own: a stolen key could have attested a
+        // journal entry, for this key to sign.
+        let evidence = |kind: &str| kind != COSIGN_SIGN_V1 && !is_own(kind);
         let found = attestations_of(image.digest(), candidates, by, Role::Build, "evidence", evidence);
         found.accepted.iter().map(|verified| verified.statement().clone()).collect()
     }
