@@ -229,8 +229,17 @@ async fn bundle(
     limits: Limits,
 ) -> Result<Option<Candidate>, Error> {
     let origin = Origin::Referrer(referrer.digest.clone());
-    let Some(manifest) = source.pull.manifest(&image.repository().pin(referrer.digest.clone())).await? else {
-        return Ok(Some(Candidate::unreadable(origin, Reason::Gone)));
+    // Kinds of manifests that others use (ORAS' artifact manifest) would be asked for in vain; a bundle is an image manifest.
+    if !media_type::MANIFESTS.contains(&referrer.media_type.as_str()) {
+        return Ok(None);
+    }
+    let manifest = match source.pull.manifest(&image.repository().pin(referrer.digest.clone())).await {
+        Ok(Some(manifest)) => manifest,
+        Ok(None) => return Ok(Some(Candidate::unreadable(origin, Reason::Gone))),
+        Err(OciError::TooLarge { limit, .. }) => {
+            return Ok(Some(Candidate::unreadable(origin, Reason::TooLarge { size: referrer.size, limit })));
+        }
+        Err(error) => return Err(error.into()),
     };
     let Some((layer, created)) = bundle_layer(&manifest) else {
         return Ok(None);
@@ -305,11 +314,17 @@ async fn read(
     layer: &Descriptor,
     limits: Limits,
 ) -> Result<Result<bytes::Bytes, Reason>, Error> {
-    if layer.size > limits.bytes as u64 {
-        return Ok(Err(Reason::TooLarge { size: layer.size, limit: limits.bytes as u64 }));
-    }
+    let size = match usize::try_from(layer.size) {
+        Ok(size) if size <= limits.bytes => size,
+        _ => return Ok(Err(Reason::TooLarge { size: layer.size, limit: limits.bytes as u64 })),
+    };
     if let Some(embedded) = layer.embedded() {
         return Ok(Ok(embedded.into()));
     }
-    Ok(source.pull.blob(image.repository(), &layer.digest, limits.bytes).await?.ok_or(Reason::Gone))
+    match source.pull.blob(image.repository(), &layer.digest, size).await {
+        Ok(found) => Ok(found.ok_or(Reason::Gone)),
+        // The size stands in a manifest that whoever can push has written, so the lie is theirs, not a failure of the registry's.
+        Err(OciError::TooLarge { .. }) => Ok(Err(Reason::LargerThanDeclared { size: layer.size })),
+        Err(error) => Err(error.into()),
+    }
 }

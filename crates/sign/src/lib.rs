@@ -32,6 +32,7 @@ pub mod keys;
 pub mod legacy;
 pub mod simple;
 pub mod statement;
+mod texts;
 pub mod trust;
 pub mod verify;
 

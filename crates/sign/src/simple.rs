@@ -5,9 +5,9 @@ use std::collections::BTreeMap;
 
 use schleuse_model::{Digest, Repository, json};
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value};
 
 use crate::error::{Malformed, shown};
+use crate::texts::Texts;
 
 const KIND: &str = "cosign container image signature";
 const WHAT: &str = "simple signing payload";
@@ -19,7 +19,7 @@ pub const PAYLOAD_LIMIT: usize = 64 << 10;
 struct Payload {
     critical: Critical,
     #[serde(default)]
-    optional: Value,
+    optional: Option<Texts>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -53,8 +53,8 @@ pub struct Signed {
     pub annotations: BTreeMap<String, String>,
 }
 
-/// The payload that says `digest` is signed, with `annotations` beside it. `identity` is the name it is signed under: readers with an identity policy compare
-/// it (skopeo's default wants `host/name:tag`); without one it is the repository, as cosign writes it.
+/// The payload that says `digest` is signed, with `annotations` beside it. `identity` is the name it is signed under: readers with
+/// an identity policy compare it (skopeo's default wants `host/name:tag`); without one it is the repository, as cosign writes it.
 pub fn payload(
     repository: &Repository,
     digest: &Digest,
@@ -68,11 +68,7 @@ pub fn payload(
             image: Image { digest: digest.to_string() },
             kind: KIND.to_owned(),
         },
-        optional: if annotations.is_empty() {
-            Value::Null
-        } else {
-            annotations.iter().map(|(name, value)| (name.clone(), value.clone().into())).collect::<Map<_, _>>().into()
-        },
+        optional: Some(annotations).filter(|annotations| !annotations.is_empty()).cloned().map(Texts),
     })
 }
 
@@ -87,20 +83,8 @@ pub fn read(payload: &[u8]) -> Result<Signed, Malformed> {
         return Err(Malformed::kind(WHAT, &kind));
     }
     let digest = image.digest.parse().map_err(|_| Malformed::Kind { what: WHAT, found: shown(&image.digest) })?;
-    let annotations = match read.optional {
-        Value::Object(members) => text_members(members),
-        _ => BTreeMap::new(),
-    };
+    let annotations = read.optional.unwrap_or_default().0;
     Ok(Signed { digest, identity: identity.reference, annotations })
-}
-
-/// The members that are text: annotations of other types are none that one could ask for.
-pub(crate) fn text_members(members: impl IntoIterator<Item = (String, Value)>) -> BTreeMap<String, String> {
-    let text = |(name, value)| match value {
-        Value::String(text) => Some((name, text)),
-        _ => None,
-    };
-    members.into_iter().filter_map(text).collect()
 }
 
 #[cfg(test)]

@@ -4,18 +4,20 @@
 //! specification demands of a consumer; the predicate is handed on as the exact bytes that were signed.
 
 use std::collections::BTreeMap;
+use std::fmt;
 
 use bytes::Bytes;
 use schleuse_model::predicate::COSIGN_SIGN_V1;
 use schleuse_model::{Digest, json};
 use schleuse_oci::media_type;
-use serde::{Deserialize, Serialize};
+use serde::de::{IgnoredAny, SeqAccess, Visitor};
+use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::value::RawValue;
 
 use crate::dsse::Envelope;
 use crate::error::{Error, Malformed};
 use crate::keys::Signer;
-use crate::simple::text_members;
+use crate::texts;
 
 /// What we write.
 pub const STATEMENT_V1: &str = "https://in-toto.io/Statement/v1";
@@ -45,9 +47,9 @@ pub struct Subject {
     pub name: Option<String>,
     /// Algorithm and lower-case hex digits.
     pub digest: BTreeMap<String, String>,
-    /// What the signer wrote beside it.
-    #[serde(skip_serializing_if = "Option::is_none", default)]
-    pub annotations: Option<BTreeMap<String, serde_json::Value>>,
+    /// What the signer wrote beside it, as far as it is text.
+    #[serde(skip_serializing_if = "Option::is_none", default, deserialize_with = "texts::optional")]
+    pub annotations: Option<BTreeMap<String, String>>,
 }
 
 impl Subject {
@@ -66,11 +68,46 @@ struct Read<'a> {
     #[serde(rename = "_type")]
     kind: String,
     #[serde(default)]
-    subject: Vec<Subject>,
+    subject: Subjects,
     #[serde(rename = "predicateType", default)]
     predicate_type: String,
     #[serde(borrow, default)]
     predicate: Option<&'a RawValue>,
+}
+
+/// The first [`SUBJECTS_LIMIT`] subjects and how many there are: a subject in memory has many times the size of its text, so that
+/// what will be refused is counted and not kept.
+#[derive(Default)]
+struct Subjects {
+    kept: Vec<Subject>,
+    found: usize,
+}
+
+impl<'de> Deserialize<'de> for Subjects {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_seq(Self::default())
+    }
+}
+
+impl<'de> Visitor<'de> for Subjects {
+    type Value = Self;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a list of subjects")
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(mut self, mut seq: A) -> Result<Self, A::Error> {
+        while self.kept.len() < SUBJECTS_LIMIT
+            && let Some(subject) = seq.next_element()?
+        {
+            self.kept.push(subject);
+        }
+        self.found = self.kept.len();
+        while seq.next_element::<IgnoredAny>()?.is_some() {
+            self.found += 1;
+        }
+        Ok(self)
+    }
 }
 
 #[derive(Serialize)]
@@ -141,14 +178,14 @@ impl Statement {
             return Err(Malformed::kind(WHAT, &read.kind));
         }
         let lacks = |part| Malformed::Lacks { what: WHAT, part };
-        if read.subject.is_empty() {
+        let Subjects { kept: subjects, found } = read.subject;
+        if subjects.is_empty() {
             return Err(lacks("subject"));
         }
-        if read.subject.len() > SUBJECTS_LIMIT {
-            let found = read.subject.len();
+        if found > SUBJECTS_LIMIT {
             return Err(Malformed::TooMany { what: WHAT, part: "subjects", found, limit: SUBJECTS_LIMIT });
         }
-        if read.subject.iter().any(|subject| subject.digest.is_empty()) {
+        if subjects.iter().any(|subject| subject.digest.is_empty()) {
             return Err(lacks("digest for one of its subjects"));
         }
         if read.predicate_type.is_empty() || read.predicate_type.len() > PREDICATE_TYPE_LIMIT {
@@ -160,8 +197,7 @@ impl Statement {
             None => Bytes::from_static(b"{}"),
             Some(_) => return Err(lacks("predicate that is an object")),
         };
-        let (predicate_type, subjects) = (read.predicate_type, read.subject);
-        Ok(Self { predicate_type, subjects, predicate, payload })
+        Ok(Self { predicate_type: read.predicate_type, subjects, predicate, payload })
     }
 
     /// The exact bytes.
@@ -192,7 +228,7 @@ impl Statement {
     /// What the signer wrote beside the subject that has this digest: the annotations that are text.
     pub fn annotations(&self, digest: &Digest) -> BTreeMap<String, String> {
         let subject = self.subjects.iter().find(|subject| subject.is(digest));
-        text_members(subject.and_then(|subject| subject.annotations.clone()).unwrap_or_default())
+        subject.and_then(|subject| subject.annotations.clone()).unwrap_or_default()
     }
 }
 
@@ -266,6 +302,10 @@ mod tests {
             let error = parse(&text).unwrap_err().to_string();
             assert!(error.contains(why), "{error}");
         }
+        let many =
+            good.replace(r#"[{"name"#, &format!("[{}{}", r#"{"digest":{"sha256":"00"}},"#.repeat(1024), r#"{"name"#));
+        let error = Statement::parse(many.into(), 1 << 20).unwrap_err();
+        assert_eq!(error.to_string(), "the in-toto statement has 1025 subjects; at most 1024 are read");
     }
 
     #[test]

@@ -93,6 +93,12 @@ pub enum Reason {
         /// The limit.
         limit: u64,
     },
+    /// More bytes than its manifest says. None of them is read.
+    #[error("more than the {size} bytes that its manifest declares")]
+    LargerThanDeclared {
+        /// The size declared.
+        size: u64,
+    },
     /// The registry lists it and does not have it.
     #[error("listed by the registry, but not there any more")]
     Gone,

@@ -26,6 +26,8 @@ macro_rules! cells {
     )+};
 }
 
+mod algorithms;
+mod annotations;
 mod cosign;
 mod desk;
 mod sigstore_js;

@@ -86,15 +86,30 @@ impl Fault {
     /// # Panics
     /// If `status` is no HTTP status.
     pub fn status(status: u16, body: impl Into<Bytes>) -> Self {
+        Self::answer(status, vec![("content-type", "application/json".to_owned())], body)
+    }
+
+    /// Answers with this.
+    ///
+    /// # Panics
+    /// If `status` is no HTTP status.
+    pub fn answer(status: u16, headers: Vec<(&'static str, String)>, body: impl Into<Bytes>) -> Self {
         let status = StatusCode::from_u16(status).expect("an HTTP status");
-        Self::Answer { status, headers: vec![("content-type", "application/json".to_owned())], body: body.into() }
+        Self::Answer { status, headers, body: body.into() }
     }
 
     /// What a hotel's network answers to everything: 200 and a login page.
     pub fn captive_portal() -> Self {
+        Self::page(200)
+    }
+
+    /// A web page with this status, as a portal or a proxy on the way answers.
+    ///
+    /// # Panics
+    /// If `status` is no HTTP status.
+    pub fn page(status: u16) -> Self {
         let body = "<!DOCTYPE html><html><title>Welcome</title><body>Please accept our terms.</body></html>";
-        let headers = vec![("content-type", "text/html".to_owned())];
-        Self::Answer { status: StatusCode::OK, headers, body: body.into() }
+        Self::answer(status, vec![("content-type", "text/html".to_owned())], body)
     }
 }
 

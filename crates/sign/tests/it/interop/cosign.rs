@@ -16,6 +16,8 @@ cells![
     our_bundle_is_not_seen_by_cosign_2,
     our_bundle_attestation_is_accepted_by_cosign_2,
     our_bundle_attestation_is_accepted_by_cosign_3,
+    our_legacy_attestation_is_accepted_by_cosign_2,
+    our_legacy_attestation_is_accepted_by_cosign_3,
     our_legacy_signature_is_hidden_from_cosign_3_by_a_stranger_s_bundle,
     our_legacy_signature_and_cosign_2_s_stand_side_by_side,
     the_legacy_signature_of_cosign_2_is_accepted,
@@ -27,12 +29,12 @@ cells![
     the_bundle_attestation_of_cosign_3_is_accepted,
 ];
 
-fn bundle_only() -> SignOptions {
+pub(super) fn bundle_only() -> SignOptions {
     SignOptions { legacy: false, ..SignOptions::default() }
 }
 
 /// Verifies without the transparency log, in which nothing of ours stands.
-const OFFLINE: [&str; 2] = ["--insecure-ignore-tlog", "--allow-http-registry"];
+pub(super) const OFFLINE: [&str; 2] = ["--insecure-ignore-tlog", "--allow-http-registry"];
 
 /// How cosign 3 signs without a log: by a signing configuration that names none.
 const NO_SERVICES: (&str, &str) = (
@@ -51,18 +53,18 @@ const NO_ROOTS: (&str, &str) = (
 
 /// The formats in which cosign can be told to write.
 #[derive(Clone, Copy)]
-enum Format {
+pub(super) enum Format {
     Legacy,
     Bundle,
 }
 
 /// Verifies with the key file `key`.
-async fn verify(desk: &Desk, version: &'static str, image: &PinnedRef, key: &str) -> Result<String, String> {
+pub(super) async fn verify(desk: &Desk, version: &'static str, image: &PinnedRef, key: &str) -> Result<String, String> {
     desk.run(version, &[&["verify", "--key", key], &OFFLINE[..], &[&image.to_string()]].concat()).await
 }
 
 /// Accepts our key and refuses another.
-async fn accepts(desk: &Desk, version: &'static str, image: &PinnedRef) {
+pub(super) async fn accepts(desk: &Desk, version: &'static str, image: &PinnedRef) {
     verify(desk, version, image, "our.pub").await.unwrap();
     verify(desk, version, image, "other.pub").await.unwrap_err();
 }
@@ -87,9 +89,13 @@ fn offline(desk: &Desk, version: &str, format: Format) -> &'static [&'static str
 }
 
 /// cosign signs with the key file `key`.
-async fn signs(desk: &Desk, version: &'static str, format: Format, image: &PinnedRef, key: &str) {
-    let sign = ["sign", "--yes", "--key", key, "--allow-http-registry"];
-    desk.run(version, &[&sign, offline(desk, version, format), &[&image.to_string()]].concat()).await.unwrap();
+pub(super) async fn signs(desk: &Desk, version: &'static str, format: Format, image: &PinnedRef, key: &str) {
+    signs_with(desk, version, format, image, &["--key", key]).await;
+}
+
+pub(super) async fn signs_with(desk: &Desk, version: &'static str, format: Format, image: &PinnedRef, more: &[&str]) {
+    let sign = ["sign", "--yes", "--allow-http-registry"];
+    desk.run(version, &[&sign, more, offline(desk, version, format), &[&image.to_string()]].concat()).await.unwrap();
 }
 
 async fn is_accepted(desk: &Desk, version: &'static str, format: Format) {
@@ -155,6 +161,18 @@ async fn our_bundle_attestation_is_accepted_by_cosign_2(desk: &Desk) {
 async fn our_bundle_attestation_is_accepted_by_cosign_3(desk: &Desk) {
     let image = desk.image().await;
     desk.attest(&image).await;
+    accepts_provenance(desk, COSIGN_3, &image, &[]).await;
+}
+
+async fn our_legacy_attestation_is_accepted_by_cosign_2(desk: &Desk) {
+    let image = desk.image().await;
+    desk.attest_legacy_only(&image).await;
+    accepts_provenance(desk, COSIGN_2, &image, &[]).await;
+}
+
+async fn our_legacy_attestation_is_accepted_by_cosign_3(desk: &Desk) {
+    let image = desk.image().await;
+    desk.attest_legacy_only(&image).await;
     accepts_provenance(desk, COSIGN_3, &image, &[]).await;
 }
 

@@ -11,8 +11,9 @@ use schleuse_model::{PinnedRef, Secret};
 use schleuse_oci::{Body, Pull as _, Push as _, evidence};
 use schleuse_sign::fetch::attestation_candidates;
 use schleuse_sign::{
-    Error, KeyPair, Limits, PublicKey, Role, SignOptions, Signer as _, Statement, VerifyError, attach_statement,
-    attestations, find_signature, legacy, sign_image, simple,
+    AttestOptions, Attested, Demand, Error, KeyPair, Limits, PublicKey, Reason, Role, SignOptions, Signer as _,
+    Statement, VerifyError, Written, attach_statement, attest, attestations, find_signature, find_signatures, legacy,
+    sign_image, simple,
 };
 use tempfile::TempDir;
 
@@ -60,13 +61,26 @@ impl Desk {
         if output.status.success() { Ok(words(&output)) } else { Err(words(&output)) }
     }
 
+    pub(super) fn read(&self, name: &str) -> Vec<u8> {
+        std::fs::read(self.path().join(name)).unwrap()
+    }
+
     /// An image that nobody has signed, under the tag `1`.
     pub(super) async fn image(&self) -> PinnedRef {
-        world::image(&self.client, &self.host, "the image").await
+        self.image_of("the image").await
+    }
+
+    /// Another one, for a cell that needs two.
+    pub(super) async fn image_of(&self, content: &str) -> PinnedRef {
+        world::image(&self.client, &self.host, content).await
     }
 
     pub(super) async fn sign(&self, image: &PinnedRef, options: &SignOptions) {
-        sign_image(store(&self.client), image, &self.pair, options, NOW).await.unwrap();
+        self.sign_by(&self.pair, image, options).await;
+    }
+
+    pub(super) async fn sign_by(&self, pair: &KeyPair, image: &PinnedRef, options: &SignOptions) {
+        sign_image(store(&self.client), image, pair, options, NOW).await.unwrap();
     }
 
     /// Our legacy signature, without the bundle that readers of bundles would take instead.
@@ -84,6 +98,31 @@ impl Desk {
         let subject = self.client.manifest(image).await.unwrap().unwrap().descriptor();
         let statement = Statement::new(SLSA_PROVENANCE_V1, "billing", image.digest(), PREDICATE.as_bytes()).unwrap();
         attach_statement(store(&self.client), image, &subject, &statement, &self.pair, NOW).await.unwrap();
+    }
+
+    /// Our attestation under the legacy tag alone.
+    pub(super) async fn attest_legacy_only(&self, image: &PinnedRef) {
+        let statement = Statement::new(SLSA_PROVENANCE_V1, "billing", image.digest(), PREDICATE.as_bytes()).unwrap();
+        let options = AttestOptions { bundle: false, legacy: true };
+        let attested = attest(store(&self.client), image, &statement, &self.pair, options, NOW).await.unwrap();
+        assert_eq!(attested, Attested { bundle: Written::NotWanted, legacy: Written::New });
+    }
+
+    /// We find our key's signature with `env` as demanded, or the reason why it does not count.
+    pub(super) async fn finds_annotated(&self, image: &PinnedRef, env: &str) -> Result<(), Vec<Reason>> {
+        let annotations = BTreeMap::from([("env".to_owned(), env.to_owned())]);
+        let demand = Demand { annotations: annotations.clone(), ..Demand::one(Role::Build) };
+        let (trust, source) = (trusting(&self.pair), source(&self.client));
+        match find_signatures(source, image, &trust, &demand, Limits::SIGNATURES, NOW).await {
+            Ok(found) => {
+                assert_eq!(found[0].annotations().get("env").map(String::as_str), Some(env));
+                Ok(())
+            }
+            Err(Error::Untrusted(VerifyError::NotTrusted { rejected, .. })) => {
+                Err(rejected.into_iter().map(|one| one.reason).collect())
+            }
+            Err(error) => panic!("{error:?}"),
+        }
     }
 
     /// We find the signature of `by` on `image`, and nobody else's.

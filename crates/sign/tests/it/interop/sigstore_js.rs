@@ -16,14 +16,14 @@ cells![
 ];
 
 /// The one bundle about `image` of this predicate type, as the registry gives it back.
-async fn bundle(desk: &Desk, image: &PinnedRef, predicate_type: &str) -> String {
+pub(super) async fn bundle(desk: &Desk, image: &PinnedRef, predicate_type: &str) -> String {
     let found =
         attestation_candidates(source(&desk.client), image, predicate_type, Limits::ATTESTATIONS).await.unwrap();
     let [candidate] = found.as_slice() else { panic!("{found:?}") };
     String::from_utf8(candidate.evidence().unwrap().to_vec()).unwrap()
 }
 
-async fn verify(desk: &Desk, bundle: &str, key: &str) -> Result<String, String> {
+pub(super) async fn verify(desk: &Desk, bundle: &str, key: &str) -> Result<String, String> {
     desk.write("bundle.json", bundle);
     desk.run(SIGSTORE_JS, &["bundle.json", key]).await
 }

@@ -15,7 +15,7 @@ cells![
 ];
 
 /// Any tag of the same repository. The default rule wants the very tag, for which the payload has to name one.
-const SAME_REPOSITORY: &str = r#","signedIdentity":{"type":"matchRepository"}"#;
+pub(super) const SAME_REPOSITORY: &str = r#","signedIdentity":{"type":"matchRepository"}"#;
 const DEFAULT_RULE: &str = "";
 
 /// Where skopeo looks for signatures beside an image.
@@ -25,7 +25,7 @@ fn attachments(desk: &Desk) {
 }
 
 /// Copies `from` to the local folder `copy`, by a policy that demands a signature by `key` under the identity rule `rule`.
-async fn pull(desk: &Desk, from: &str, key: &str, rule: &str) -> Result<String, String> {
+pub(super) async fn pull(desk: &Desk, from: &str, key: &str, rule: &str) -> Result<String, String> {
     attachments(desk);
     let key = desk.path().join(key);
     let demand = format!(r#"{{"type":"sigstoreSigned","keyPath":"{}"{rule}}}"#, key.display());
