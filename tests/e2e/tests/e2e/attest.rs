@@ -125,7 +125,7 @@ fn listens(server: &Running) -> std::net::SocketAddr {
 
 /// What the writer says. Half of them say it of one type, so that what is told apart by its type alone would be missed.
 fn kind(number: usize) -> String {
-    if number % 2 == 0 { "test-result".to_owned() } else { full_kind(number) }
+    if number.is_multiple_of(2) { "test-result".to_owned() } else { full_kind(number) }
 }
 
 fn full_kind(number: usize) -> String {
