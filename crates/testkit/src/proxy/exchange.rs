@@ -148,6 +148,10 @@ async fn carry_out(fault: Fault) -> Result<Outcome, io::Error> {
             tokio::time::sleep(duration).await;
             Ok(Outcome::GoOn)
         }
+        Fault::Hold(until) => {
+            tokio::task::spawn_blocking(move || until()).await.map_err(io::Error::other)?;
+            Ok(Outcome::GoOn)
+        }
         Fault::Truncate(limit) => Ok(Outcome::Truncate(limit)),
         Fault::Answer { status, headers, body } => {
             let mut answer = Response::new(Full::new(body).map_err(|never| match never {}).boxed_unsync());

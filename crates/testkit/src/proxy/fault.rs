@@ -62,6 +62,8 @@ pub enum Fault {
     Run(Arc<dyn Fn() + Send + Sync>),
     /// It takes that long, then goes on as usual.
     Delay(Duration),
+    /// This is called, and when it returns all goes on as usual. For holding one client back until others are done.
+    Hold(Arc<dyn Fn() + Send + Sync>),
     /// The answer is sent with its full header, but its body breaks off after so many bytes. [`When::After`] only.
     Truncate(usize),
     /// Another answer instead.
@@ -79,6 +81,11 @@ impl Fault {
     /// Calls `act` and closes the connection.
     pub fn run(act: impl Fn() + Send + Sync + 'static) -> Self {
         Self::Run(Arc::new(act))
+    }
+
+    /// Goes on when `until` returns.
+    pub fn hold(until: impl Fn() + Send + Sync + 'static) -> Self {
+        Self::Hold(Arc::new(until))
     }
 
     /// Answers with `status` and `body` (JSON).
@@ -119,6 +126,7 @@ impl fmt::Debug for Fault {
             Self::Drop => f.write_str("Drop"),
             Self::Run(_) => f.write_str("Run"),
             Self::Delay(duration) => write!(f, "Delay({duration:?})"),
+            Self::Hold(_) => f.write_str("Hold"),
             Self::Truncate(bytes) => write!(f, "Truncate({bytes})"),
             Self::Answer { status, .. } => write!(f, "Answer({status})"),
         }

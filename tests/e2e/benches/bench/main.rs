@@ -8,7 +8,12 @@
 //!   journal, beside `skopeo copy --preserve-digests`, which only moves a tag and checks nothing. From the promotion one key
 //!   unlock is taken off: scrypt costs what its parameters say, and those are cosign's. It is measured as a process of its own:
 //!   `schleuse key public` of the encrypted key, less `schleuse --version`.
-//! - `schleuse verify` beside `cosign verify` 3.1, and `schleuse --version`.
+//! - `schleuse verify --key` beside `cosign verify --key` 3.1, and `schleuse --version`.
+//! - `schleuse sign` of an image that nobody has signed, in both formats, beside `cosign sign` 3.1 of another such, which writes
+//!   one format. Neither sends anything to a transparency log. From each its own key unlock is taken off: cosign's is
+//!   `cosign public-key`, less `cosign version`.
+//!
+//! Beside the rounds: the most memory that a verification has at a time, and one call that verifies many images.
 //!
 //! The bars hold on our own registry, which all programs talk to. docker-registry 2.8 with a git remote on the same disk is
 //! reported beside it: there a promotion runs `git push` as well. Requests are counted by a proxy, in promotions that are not
@@ -29,131 +34,97 @@
 )]
 
 mod measure;
+mod memory;
 mod requests;
+mod rounds;
 mod scene;
 
 use std::process::ExitCode;
 
 use measure::{Bar, Figures, Series};
+use rounds::{Step, Timings};
 use scene::{Kind, Programs, Scene};
-
-/// Odd, so that a median is a round that happened; more than the 15 that the bars ask for.
-const ROUNDS: usize = 21;
-/// Rounds before the first that counts: caches fill, the journal begins.
-const WARM_UP: usize = 2;
 
 /// `promote` less one key unlock, over `skopeo copy`.
 const PROMOTE_BAR: f64 = 1.0;
 /// `verify` over `cosign verify`.
-const VERIFY_BAR: f64 = 0.2;
+const VERIFY_BAR: f64 = 0.15;
+/// The most memory of `verify`, over that of `cosign verify`.
+const MEMORY_BAR: f64 = 0.25;
+/// `sign` over `cosign sign`, each less its key unlock.
+const SIGN_BAR: f64 = 0.3;
+/// One call that verifies [`MANY`] images, in ms.
+const MANY_BAR: f64 = 1500.0;
 /// `schleuse --version`, in ms.
 const VERSION_BAR: f64 = 10.0;
 /// Requests of one promotion.
 const REQUESTS_BAR: f64 = 30.0;
 
+/// How many images one call verifies, and how often that is timed.
+const MANY: usize = 100;
+const CALLS: usize = 11;
+
 fn main() -> ExitCode {
+    let mut arguments = std::env::args().skip(1).peekable();
+    if arguments.next_if(|first| first == memory::FLAG).is_some() {
+        return memory::wrapper(arguments);
+    }
     // `cargo test --benches` calls us without it: nothing to test here.
-    if !std::env::args().any(|argument| argument == "--bench") {
+    if !arguments.any(|argument| argument == "--bench") {
         return ExitCode::SUCCESS;
     }
     let programs = Programs::at_hand();
-    let ours = rounds(&Scene::new(Kind::Embedded, &programs));
-    let git = rounds(&Scene::new(Kind::DockerRegistryAndGit, &programs));
+    let scene = Scene::new(Kind::Embedded, &programs);
+    let ours = Timings::take(&scene);
+    let many = scene.releases(MANY);
+    let many_at_once = many_at_once(&scene, &many);
+    let peaks = [memory::peaks(|| scene.verify(&[many[0].as_str()])), memory::peaks(|| scene.cosign_verify(&many[0]))];
+    drop(scene);
+    let git = Timings::take(&Scene::new(Kind::DockerRegistryAndGit, &programs));
     let counted = requests::count(&programs);
-    print("our registry (on disk), committed by its tags", &ours);
-    print("docker-registry 2.8, committed by git refs on a remote on this disk", &git);
+    ours.print("our registry (on disk), committed by its tags");
+    let call = format!("schleuse verify --key, {MANY} images in one call, {CALLS} calls");
+    println!("  {call:<58}{:>9.1}{:>9.1}{:>9.1}", many_at_once.at(0.5), many_at_once.at(0.1), many_at_once.at(0.9));
+    println!("\n  {:<58}{:>9}{:>9}{:>9}", "most memory at a time, MiB", "median", "p10", "p90");
+    for (name, series) in ["schleuse verify --key", "cosign verify --key 3.1"].iter().zip(&peaks) {
+        println!("  {name:<58}{:>9.1}{:>9.1}{:>9.1}", series.at(0.5), series.at(0.1), series.at(0.9));
+    }
+    git.print("docker-registry 2.8, committed by git refs on a remote on this disk");
     println!("\nrequests of one promotion, without a rollout");
     for count in &counted {
         println!("  {:<58}{:>6}", count.what, count.requests);
     }
     let most = counted.iter().map(|count| count.requests).max().unwrap_or(usize::MAX);
     let bars = [
-        Bar::new("promote less key unlock : skopeo copy", promote_ratio(&ours), PROMOTE_BAR),
-        Bar::new("verify : cosign verify 3.1", ours.verify.over(&ours.cosign), VERIFY_BAR),
-        Bar::new("schleuse --version, ms", ours.version.figures(), VERSION_BAR),
+        Bar::new("promote less key unlock : skopeo copy", ours.promote_ratio(), PROMOTE_BAR),
+        Bar::new("verify : cosign verify 3.1", ours.verify_ratio(), VERIFY_BAR),
+        Bar::new("verify : cosign verify 3.1, peak memory", peaks[0].over(&peaks[1]), MEMORY_BAR),
+        Bar::new("sign : cosign sign 3.1, less key unlocks", ours.sign_ratio(Step::Sign), SIGN_BAR),
+        Bar::new("verify of 100 images in one call, ms", many_at_once.figures(), MANY_BAR),
+        Bar::new("schleuse --version, ms", ours.of(Step::Version).figures(), VERSION_BAR),
         Bar::new("requests of one promotion, the most", Figures::exact(most as f64), REQUESTS_BAR),
     ];
     println!("\n{:<44}{:>9}{:>9}{:>9}", "bar", "measured", "±noise", "at most");
     for bar in &bars {
         println!("{bar}");
     }
-    let other = promote_ratio(&git);
-    println!("\nno bar: promote less key unlock : skopeo copy, with git: {:.2} ±{:.2}", other.median, other.noise);
+    println!();
+    for (name, figures) in [
+        ("sign --formats bundle : cosign sign 3.1", ours.sign_ratio(Step::SignBundle)),
+        ("promote : skopeo copy, with git", git.promote_ratio()),
+        ("verify : cosign verify 3.1, docker-registry", git.verify_ratio()),
+        ("sign : cosign sign 3.1, docker-registry", git.sign_ratio(Step::Sign)),
+    ] {
+        println!("no bar: {name:<44}{:>9.2} ±{:.2}", figures.median, figures.noise);
+    }
     if bars.iter().any(Bar::is_missed) { ExitCode::FAILURE } else { ExitCode::SUCCESS }
 }
 
-/// What the rounds on one registry took.
-#[derive(Debug, Default)]
-struct Timings {
-    promote: Series,
-    skopeo: Series,
-    public: Series,
-    version: Series,
-    verify: Series,
-    cosign: Series,
-}
-
-fn rounds(scene: &Scene<'_>) -> Timings {
-    let mut timings = Timings::default();
-    let releases = scene.releases(WARM_UP + ROUNDS);
-    for (round, image) in releases.iter().enumerate() {
-        let mut one = Timings::default();
-        let mut steps: [(&mut Series, std::process::Command); 6] = [
-            (&mut one.promote, scene.promote("staging", image)),
-            (&mut one.skopeo, scene.skopeo_copy(image)),
-            (&mut one.public, scene.key_public()),
-            (&mut one.version, scene.version()),
-            (&mut one.verify, scene.verify(image)),
-            (&mut one.cosign, scene.cosign_verify(image)),
-        ];
-        // Nobody always runs first, or always behind the same other.
-        steps.rotate_left(round % 6);
-        if round % 2 == 1 {
-            steps.reverse();
-        }
-        for (series, command) in &mut steps {
-            series.add(measure::timed(command));
-        }
-        if round >= WARM_UP {
-            timings.take(one);
-        }
+fn many_at_once(scene: &Scene<'_>, images: &[String]) -> Series {
+    let images: Vec<_> = images.iter().map(String::as_str).collect();
+    let mut series = Series::default();
+    for _ in 0..CALLS {
+        series.add(measure::timed(&mut scene.verify(&images)));
     }
-    timings
-}
-
-impl Timings {
-    fn take(&mut self, one: Self) {
-        self.promote.append(one.promote);
-        self.skopeo.append(one.skopeo);
-        self.public.append(one.public);
-        self.version.append(one.version);
-        self.verify.append(one.verify);
-        self.cosign.append(one.cosign);
-    }
-
-    /// One key unlock, in ms.
-    fn unlock(&self) -> f64 {
-        self.public.figures().median - self.version.figures().median
-    }
-}
-
-fn promote_ratio(timings: &Timings) -> Figures {
-    timings.promote.less(timings.unlock()).over(&timings.skopeo)
-}
-
-fn print(title: &str, timings: &Timings) {
-    let Timings { promote, skopeo, public, version, verify, cosign } = timings;
-    println!("\n{title}: {ROUNDS} rounds\n  {:<58}{:>9}{:>9}{:>9}", "milliseconds", "median", "p10", "p90");
-    for (name, series) in [
-        ("schleuse promote", promote),
-        ("skopeo copy --preserve-digests, the same registry", skopeo),
-        ("schleuse key public (unlocks the key)", public),
-        ("schleuse --version", version),
-        ("schleuse verify", verify),
-        ("cosign verify 3.1", cosign),
-    ] {
-        println!("  {name:<58}{:>9.1}{:>9.1}{:>9.1}", series.figures().median, series.at(0.1), series.at(0.9));
-    }
-    println!("  {:<58}{:>9.1}", "one key unlock", timings.unlock());
-    println!("  {:<58}{:>9.1}", "promote less one key unlock", promote.figures().median - timings.unlock());
+    series
 }

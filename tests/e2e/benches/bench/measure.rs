@@ -14,17 +14,13 @@ pub(crate) fn timed(command: &mut Command) -> f64 {
     took.as_secs_f64() * 1000.0
 }
 
-/// One program's times, in ms, by round.
+/// One program's times in ms (or its memory in MiB), by round.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Series(Vec<f64>);
 
 impl Series {
     pub(crate) fn add(&mut self, took: f64) {
         self.0.push(took);
-    }
-
-    pub(crate) fn append(&mut self, mut other: Self) {
-        self.0.append(&mut other.0);
     }
 
     /// Each less `off`.
@@ -95,6 +91,6 @@ impl fmt::Display for Bar {
             (false, false) if median + noise > self.at_most => "holds, within the noise: run it on an idle machine",
             (false, false) => "holds",
         };
-        write!(f, "{:<44}{median:>9.2}{noise:>9.2}{:>9.1}  {word}", self.name, self.at_most)
+        write!(f, "{:<44}{median:>9.2}{noise:>9.2}{:>9.2}  {word}", self.name, self.at_most)
     }
 }

@@ -1,5 +1,6 @@
 //! A registry, a project with a key, signed releases, and the commands that are timed.
 
+use std::cell::Cell;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -8,6 +9,9 @@ use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
 const PASSWORD: &str = "bench";
+/// No transparency log, no timestamps: what cosign signs goes nowhere but to the registry.
+const OFFLINE: &str =
+    r#"{"mediaType":"application/vnd.dev.sigstore.signingconfig.v0.2+json","rekorTlogConfig":{},"tsaConfig":{}}"#;
 /// How long a registry may take until it answers.
 const PATIENCE: Duration = Duration::from_secs(10);
 
@@ -106,6 +110,8 @@ pub(crate) struct Scene<'a> {
     folder: TempDir,
     repository: String,
     key: String,
+    /// Builds so far: each has other content.
+    builds: Cell<usize>,
     _server: Option<Server>,
 }
 
@@ -121,7 +127,7 @@ impl<'a> Scene<'a> {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let repository = format!("{address}/acme/billing");
         let key = String::new();
-        let mut scene = Self { programs, folder, repository, key, _server: server };
+        let mut scene = Self { programs, folder, repository, key, builds: Cell::new(0), _server: server };
         std::fs::create_dir(scene.folder.path().join("root")).expect("a folder");
         let config = format!(
             "image = \"{}\"\nsource = \"https://git.example/acme/billing\"\n\
@@ -130,6 +136,7 @@ impl<'a> Scene<'a> {
             scene.repository
         );
         scene.write("schleuse.toml", &config);
+        scene.write("offline.json", OFFLINE);
         for setting in ["init --quiet", "config user.name bench", "config user.email bench@example.org"] {
             scene.git(&setting.split(' ').collect::<Vec<_>>());
         }
@@ -145,24 +152,34 @@ impl<'a> Scene<'a> {
 
     /// Builds and signs so many releases; each by digest.
     pub(crate) fn releases(&self, count: usize) -> Vec<String> {
-        let release = |number: usize| {
-            self.write("root/release", &format!("release {number}\n"));
-            self.git(&["add", "root"]);
-            self.git(&["commit", "--quiet", "--message", "release"]);
-            let image = self.run(&mut self.schleuse(&["build", "--quiet", "--output", "build.json"]));
-            let image = image.trim().to_owned();
+        let release = |_| {
+            let image = self.unsigned();
             self.run(&mut self.schleuse(&["sign", "--quiet", "--build-manifest", "build.json", &image]));
             image
         };
         (1..=count).map(release).collect()
     }
 
+    /// Builds an image that nobody has signed; by digest.
+    pub(crate) fn unsigned(&self) -> String {
+        self.builds.set(self.builds.get() + 1);
+        self.write("root/release", &format!("release {}\n", self.builds.get()));
+        self.git(&["add", "root"]);
+        self.git(&["commit", "--quiet", "--message", "release"]);
+        let image = self.run(&mut self.schleuse(&["build", "--quiet", "--output", "build.json"]));
+        image.trim().to_owned()
+    }
+
     pub(crate) fn promote(&self, environment: &str, image: &str) -> Command {
         self.schleuse(&["promote", environment, image])
     }
 
-    pub(crate) fn verify(&self, image: &str) -> Command {
-        self.schleuse(&["verify", "--key", "schleuse.pub", image])
+    pub(crate) fn verify(&self, images: &[&str]) -> Command {
+        self.schleuse(&[&["verify", "--key", "schleuse.pub"], images].concat())
+    }
+
+    pub(crate) fn sign(&self, formats: &str, image: &str) -> Command {
+        self.schleuse(&["sign", "--formats", formats, image])
     }
 
     pub(crate) fn key_public(&self) -> Command {
@@ -183,8 +200,19 @@ impl<'a> Scene<'a> {
     }
 
     pub(crate) fn cosign_verify(&self, image: &str) -> Command {
+        let by = ["verify", "--key", "schleuse.pub", "--insecure-ignore-tlog", "--allow-http-registry", image];
+        self.cosign(&by)
+    }
+
+    pub(crate) fn cosign_sign(&self, image: &str) -> Command {
+        let by = ["sign", "--yes", "--key", "schleuse.key", "--allow-http-registry"];
+        self.cosign(&[&by[..], &["--signing-config", "offline.json", image]].concat())
+    }
+
+    /// cosign 3.1 with the key's password.
+    pub(crate) fn cosign(&self, arguments: &[&str]) -> Command {
         let mut command = self.peer("cosign-3.1");
-        command.args(["verify", "--key", "schleuse.pub", "--insecure-ignore-tlog", "--allow-http-registry", image]);
+        command.args(arguments).env("COSIGN_PASSWORD", PASSWORD);
         command
     }
 

@@ -10,6 +10,7 @@
     reason = "a test's helpers fail as tests do, and start the program under test"
 )]
 
+mod attest;
 mod binary;
 mod crash;
 mod http;
