@@ -102,12 +102,17 @@ async fn record(context: &Context, project: Project, image: &PinnedRef) -> Resul
 }
 
 fn answer(verified: Verified) -> Answer {
+    let mut checked = CHECKED.to_vec();
+    if verified.signer().revoked().is_some() {
+        checked[1] =
+            "the key was trusted for `build` until it was superseded, and a journal had named this digest before";
+    }
     Answer {
         image: verified.image().clone(),
         signer: verified.signer().fingerprint().to_string(),
         role: verified.role().name(),
         found: verified.origin().to_string(),
-        checked: CHECKED.to_vec(),
+        checked,
         not_checked: NOT_CHECKED.to_vec(),
     }
 }
