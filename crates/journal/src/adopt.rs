@@ -36,9 +36,10 @@ impl ToAdopt {
         self.doubt.as_ref()
     }
 
-    /// Whether a key that others may have signed it, or what it rests on: then no more than a person's word speaks for it.
-    pub const fn is_compromised(&self) -> bool {
-        matches!(self.doubt, Some(Fault::Compromised { .. }))
+    /// Whether no more than a person's word speaks for it: a key signed it, or what it rests on, that should not have been used, or
+    /// that others may have.
+    pub const fn needs_a_word(&self) -> bool {
+        matches!(self.doubt, Some(Fault::Compromised { .. } | Fault::Superseded { .. } | Fault::Retired { .. }))
     }
 }
 

@@ -3,9 +3,11 @@
 //! | signed with | as the newest entry | below a believed one |
 //! |---|---|---|
 //! | a build key | believed | believed |
-//! | a superseded build key | dated before that, and nothing of a build key of today below it, down to the first entry | dated before that |
+//! | a superseded build key | dated before that, and nothing of a build key of today below it, down to the first entry | believed |
 //! | a break-glass key | a way back, down to what a build key signed | a way back |
 //! | a compromised key | never: it is adopted, or not believed | believed |
+//!
+//! What is below a believed entry is pinned by it: whoever signed that one had believed it, or has adopted it.
 //!
 //! The dates of a retired key are its holder's word. So what it signed is not believed on top of what a key of today has signed:
 //! otherwise whoever still has it could append entries dated last year.
@@ -24,6 +26,8 @@ pub(crate) enum Standing {
     Active,
     /// It was replaced; the entry is dated before.
     Superseded,
+    /// It was replaced; the entry is dated after.
+    Late { since: Timestamp },
     /// Others may have it.
     Compromised,
 }
@@ -45,7 +49,7 @@ impl Authority {
             None => Standing::Active,
             Some(Revocation::Compromised) => Standing::Compromised,
             Some(Revocation::Superseded { since }) if at < since => Standing::Superseded,
-            Some(Revocation::Superseded { since }) => return Err(Fault::Superseded { key: key.short(), since }),
+            Some(Revocation::Superseded { since }) => Standing::Late { since },
         };
         Ok(Self { role, standing })
     }
@@ -82,6 +86,8 @@ pub(crate) fn is_of_a_way_back(event: &Event, before: &State) -> bool {
 pub(crate) enum Doubt {
     /// A compromised key signed it, or what it rests on.
     Compromised,
+    /// A superseded key signed it, or what it rests on, and says so itself.
+    Late { since: Timestamp },
     /// A superseded key signed it, on top of what a key of today has signed.
     Retired,
 }
@@ -97,6 +103,7 @@ impl Walk {
     pub(crate) fn enough(&mut self, of: Authority) -> Result<bool, Doubt> {
         match of.standing {
             Standing::Compromised => return Err(Doubt::Compromised),
+            Standing::Late { since } => return Err(Doubt::Late { since }),
             Standing::Superseded => self.retired = true,
             Standing::Active => {}
         }

@@ -54,6 +54,7 @@ impl Journal {
 fn fault(doubt: Doubt, newest: &VerifiedEntry, at: &VerifiedEntry) -> Fault {
     match doubt {
         Doubt::Compromised => Fault::Compromised { key: at.signer().to_owned(), sequence: at.entry().sequence },
+        Doubt::Late { since } => Fault::Superseded { key: at.signer().to_owned(), since },
         Doubt::Retired => Fault::Retired { key: newest.signer().to_owned() },
     }
 }
@@ -62,6 +63,8 @@ fn fault(doubt: Doubt, newest: &VerifiedEntry, at: &VerifiedEntry) -> Fault {
 pub(crate) fn writable(own: &VerifiedEntry) -> Result<(), Fault> {
     match own.authority().standing {
         Standing::Active => Ok(()),
-        Standing::Superseded | Standing::Compromised => Err(Fault::Revoked { key: own.signer().to_owned() }),
+        Standing::Superseded | Standing::Late { .. } | Standing::Compromised => {
+            Err(Fault::Revoked { key: own.signer().to_owned() })
+        }
     }
 }

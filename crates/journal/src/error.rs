@@ -161,7 +161,10 @@ pub enum Fault {
 impl Fault {
     /// Whether adopting the entry mends it.
     const fn is_of_a_revoked_key(&self) -> bool {
-        matches!(self, Self::Compromised { .. } | Self::Retired { .. } | Self::TooFarDown { .. })
+        matches!(
+            self,
+            Self::Compromised { .. } | Self::Retired { .. } | Self::Superseded { .. } | Self::TooFarDown { .. }
+        )
     }
 }
 
@@ -201,10 +204,7 @@ impl Explain for Error {
                 "or name a git remote whose server keeps the order: `commit = \"git\"` and `git_remote = \"origin\"`"
                     .to_owned(),
             ],
-            Self::Unfit {
-                fault: Some(Fault::BreakGlass { .. } | Fault::Revoked { .. } | Fault::Superseded { .. }),
-                ..
-            } => {
+            Self::Unfit { fault: Some(Fault::BreakGlass { .. } | Fault::Revoked { .. }), .. } => {
                 vec!["sign with the key that is listed under [trust] build".to_owned()]
             }
             Self::Unfit { .. } => {

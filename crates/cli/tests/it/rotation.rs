@@ -77,6 +77,8 @@ fn a_key_is_replaced_in_good_order() {
     let scene = Scene::new();
     let old: Vec<String> = ["1.0", "1.1", "1.2"].map(|version| scene.ship(version, OLD)).into();
 
+    let long_ago = ["key", "revoke", "schleuse.pub", "--superseded", "--since", "2020-01-01T00:00:00Z", "--plan"];
+    assert!(scene.run(&long_ago, 10).stdout().contains("LOSES TRUST"), "no journal had named anything then");
     let plan = scene.run(&["key", "rotate", "--key", NEW, "--plan", "--format", "json"], 0).json("result");
     assert_eq!(plan["images"].as_array().unwrap().len(), 2, "what runs, and the way back");
     assert_eq!((&plan["images"][0]["signature"], &plan["journals"][0]["entry"]), (&"would".into(), &"would".into()));
@@ -106,7 +108,8 @@ fn a_key_is_replaced_in_good_order() {
 
     // Nobody has signed the oldest again: the journal had named it before.
     scene.run(&["verify", "--key", "new.pub", &old[0]], 11);
-    scene.run(&["verify", &old[0]], 0);
+    let verified = scene.run(&["verify", &old[0]], 0).stdout();
+    assert!(verified.contains("a journal had named this digest before"), "{verified}");
     scene.promote("staging", &old[0], NEW, 0);
     // And what the old key signs from now on is nobody's.
     let late = scene.release("1.3", OLD);
@@ -134,9 +137,18 @@ fn revoking_is_refused_while_a_journal_would_not_be_believed() {
     assert_eq!(scene.file(), before);
     scene.run(&["key", "rotate", "--key", NEW], 0);
     scene.run(&["key", "revoke", "schleuse.pub", "--superseded", "--plan"], 0);
-    assert_eq!(scene.file(), before);
     scene.run(&["key", "revoke", "schleuse.pub", "--superseded"], 0);
     scene.run(&["status"], 0);
+    // A run that came late, with a checkout from before: it is shown to somebody, who adopts it.
+    let after = scene.file();
+    scene.checkout.write("schleuse.toml", &before);
+    std::thread::sleep(std::time::Duration::from_secs(1));
+    scene.ship("1.3", OLD);
+    scene.checkout.write("schleuse.toml", &after);
+    assert!(scene.run(&["status"], 11).stderr().contains("after it was superseded"));
+    scene.run(&["key", "rotate", "--key", NEW], 2);
+    scene.run(&["key", "rotate", "--key", NEW, "--yes"], 0);
+    scene.run(&["history", "dev", "--verify"], 0);
 }
 
 #[test]
@@ -197,6 +209,8 @@ fn keys_that_are_not_listed_are_told_so() {
     let said = scene.run(&["key", "rotate", "--key", NEW, "--from", "stranger.pub"], 2).stderr();
     assert!(said.contains("is no other build key"), "{said}");
     assert!(scene.run(&["key", "revoke", "stranger.pub", "--compromised"], 2).stderr().contains("is not listed"));
+    let tomorrow = ["key", "revoke", "schleuse.pub", "--superseded", "--since", "2999-01-01T00:00:00Z"];
+    assert!(scene.run(&tomorrow, 2).stderr().contains("is not past yet"));
     scene.trust("build = [\"schleuse.pub\"]");
     assert!(scene.run(&["key", "rotate", "--key", OLD], 2).stderr().contains("no other build key"));
     assert!(scene.run(&["key", "revoke", "schleuse.pub", "--superseded"], 2).stderr().contains("the last build key"));

@@ -19,9 +19,10 @@ mod target_calls;
 mod undertaker;
 
 pub(crate) use ground::{Ground, Story, Successor};
+pub(crate) use requests::slay;
 pub(crate) use undertaker::every_point;
 
 /// Whether the long forms are asked for.
-fn soak() -> bool {
+pub(crate) fn soak() -> bool {
     std::env::var_os("SCHLEUSE_SOAK").is_some_and(|value| value == "1")
 }

@@ -1,5 +1,7 @@
 //! The CI's key is stolen, and something runs: going back with the key that lay in the safe, and going on with a new one.
 
+mod rotation;
+
 use std::fs;
 
 use schleuse_model::Digest;

@@ -60,6 +60,8 @@ enum CannotRevoke {
     Worse(String),
     #[error("{0} is the last build key: nothing could be signed any more")]
     Last(String),
+    #[error("{0} is not past yet: a key is revoked when it is not used any more")]
+    NotYet(Timestamp),
     #[error("the changed schleuse.toml would not be read: {0}")]
     Unreadable(String),
 }
@@ -73,6 +75,7 @@ impl Explain for CannotRevoke {
         match self {
             Self::NotListed(_) | Self::Worse(_) => vec!["what is listed: `schleuse config show`".to_owned()],
             Self::Last(_) => vec!["add the new key first: [trust] build = [\"…\", \"…\"] in schleuse.toml".to_owned()],
+            Self::NotYet(_) => vec!["leave --since away: from now on".to_owned()],
             Self::Unreadable(_) => {
                 vec!["change it by hand: take the key out of its role, and list it under `revoked`".to_owned()]
             }
@@ -85,7 +88,7 @@ pub(super) async fn run(args: &Args, context: &Context) -> Result<Exit, Failure>
     let patience = if args.compromised { Patience::Short } else { Patience::Usual };
     let ladder = Ladder::open_with(context, &args.connection, patience).await?;
     let key = keys::public_only(context, &KeyReference::parse(&args.key))?.fingerprint();
-    let revocation = revocation(args, context.now());
+    let revocation = revocation(args, context.now())?;
     let entries = entries(context, &ladder.project, &key, revocation)?;
     let after = after(&ladder.trust, &key, revocation)?;
     if !after.keys().any(|one| one.holds(Role::Build) && one.revoked().is_none()) {
@@ -115,10 +118,17 @@ pub(super) async fn run(args: &Args, context: &Context) -> Result<Exit, Failure>
     Ok(if refused { Exit::Blocked } else { Exit::Done })
 }
 
-fn revocation(args: &Args, now: Timestamp) -> Revocation {
+fn revocation(args: &Args, now: Timestamp) -> Result<Revocation, CannotRevoke> {
+    if args.compromised {
+        return Ok(Revocation::Compromised);
+    }
     // Up to a full second: what was written in this one was written before.
     let now = Timestamp::from_seconds(now.as_seconds()).plus(Duration::from_secs(1));
-    if args.compromised { Revocation::Compromised } else { Revocation::Superseded { since: args.since.unwrap_or(now) } }
+    match args.since {
+        // A key that may sign until tomorrow is not revoked: nothing new is written with a key that is listed as such.
+        Some(since) if since > now => Err(CannotRevoke::NotYet(since)),
+        since => Ok(Revocation::Superseded { since: since.unwrap_or(now) }),
+    }
 }
 
 /// The lines that `revoked` gets: one for each role the key holds. None: it is revoked like that already.

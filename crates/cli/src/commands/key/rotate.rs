@@ -60,7 +60,7 @@ enum CannotRotate {
     NoOther,
     #[error("a rollout in {0} is unfinished: nobody can say yet what stays")]
     Unfinished(EnvironmentName),
-    #[error("vouching for what a compromised key has signed needs a yes, and there is nobody to ask")]
+    #[error("vouching for what a key has signed that is not believed needs a yes, and there is nobody to ask")]
     NobodyToAsk,
     #[error("not adopted: nothing was changed")]
     No,
@@ -103,7 +103,7 @@ pub(super) async fn run(args: &Args, context: &Context) -> Result<Exit, Failure>
     let journals = newest(&ladder).await?;
     unfinished(&journals)?;
     let stays = staying(&journals);
-    if is_compromised(&old, &journals) && !args.plan {
+    if needs_a_word(&old, &journals) && !args.plan {
         vouch(args, context, &stays, &journals)?;
     }
     let again = Again::new(&ladder, &old, &signer, args.plan, context.now())?;
@@ -147,20 +147,20 @@ fn unfinished(journals: &[Newest]) -> Result<(), CannotRotate> {
 }
 
 /// Whether nothing but a person's word speaks for what is taken over.
-fn is_compromised(old: &[TrustedKey], journals: &[Newest]) -> bool {
+fn needs_a_word(old: &[TrustedKey], journals: &[Newest]) -> bool {
     old.iter().any(|key| key.revoked() == Some(Revocation::Compromised))
-        || journals.iter().any(|one| one.found.as_ref().is_some_and(|found| found.is_compromised()))
+        || journals.iter().any(|one| one.found.as_ref().is_some_and(|found| found.needs_a_word()))
 }
 
 /// Shows what is adopted, and asks. Whoever has a stolen key could have written all of it.
 fn vouch(args: &Args, context: &Context, stays: &[Staying], journals: &[Newest]) -> Result<(), Failure> {
     let printer = &context.printer;
-    printer.warn("a key that others may have signed this: signing it again says that you know it to be right");
+    printer.warn("a key that is not believed signed this: signing it again says that you know it to be right");
     for one in stays {
         printer.note(&format!("  {}  {}", crate::watch::described(&one.release), one.places.join(", ")));
     }
     for one in journals {
-        if let Some(found) = one.found.as_ref().filter(|found| found.is_compromised()) {
+        if let Some(found) = one.found.as_ref().filter(|found| found.needs_a_word()) {
             let (entry, key) = (found.entry(), found.signer());
             let what = format!("#{} {} by {} at {}", entry.sequence, entry.event.name(), entry.actor, entry.at);
             printer.note(&format!("  {}'s journal ends with {what}, signed by {key}", one.environment));

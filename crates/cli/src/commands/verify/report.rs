@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use schleuse_model::predicate::PredicateSelector;
-use schleuse_model::{Exit, PinnedRef, Reference};
-use schleuse_sign::{Demand, TrustedKey, Verified, VerifiedStatement};
+use schleuse_model::{Exit, PinnedRef, Reference, Timestamp};
+use schleuse_sign::{Demand, Revocation, TrustedKey, Verified, VerifiedStatement};
 use serde::Serialize;
 
 use crate::failure::{Failure, FailureReport};
@@ -52,6 +52,9 @@ struct Signer {
     found: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     predicate_type: Option<String>,
+    /// Since when the key is superseded: it counts because a journal had named the image before.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    superseded: Option<Timestamp>,
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     annotations: BTreeMap<String, String>,
 }
@@ -81,6 +84,10 @@ impl Signer {
             person: key.person().map(str::to_owned),
             found,
             predicate_type: None,
+            superseded: match key.revoked() {
+                Some(Revocation::Superseded { since }) => Some(since),
+                _ => None,
+            },
             annotations: BTreeMap::new(),
         }
     }
@@ -102,6 +109,9 @@ impl Signer {
             line.push_str(&format!("  {part}"));
         }
         line.push_str(&format!("  {}", self.found));
+        if let Some(since) = self.superseded {
+            line.push_str(&format!("  superseded on {since}; a journal had named the image before"));
+        }
         for (name, value) in &self.annotations {
             line.push_str(&format!("  {name}={value}"));
         }

@@ -62,7 +62,7 @@ fn die(ground: &Ground, promotion: &[String; 3], request: usize, when: When) -> 
 }
 
 /// Kills the client, once it is known which process that is.
-fn slay(client: &AtomicI32) {
+pub(crate) fn slay(client: &AtomicI32) {
     loop {
         match client.load(Ordering::SeqCst) {
             0 => std::thread::sleep(Duration::from_millis(1)),
