@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use schleuse_model::{Exit, PinnedRef, Reference};
-use schleuse_sign::{SignOptions, Signer as _, Store, sign_image};
+use schleuse_sign::{KeyPair, Role, SignOptions, Signer as _, Store, TrustedKey, sign_image};
 use serde::Serialize;
 
 use crate::annotation::{self, Annotation};
@@ -11,6 +11,7 @@ use crate::build::record;
 use crate::context::Context;
 use crate::failure::Failure;
 use crate::output::{Page, Report};
+use crate::project::Project;
 use crate::reference::pinned;
 use crate::settings::{EvidenceFormat, RegistryArgs};
 use crate::subjects::{self, Subject};
@@ -130,6 +131,7 @@ pub(crate) async fn run(args: &Args, context: &Context) -> Result<Exit, Failure>
     if manifest.is_none() && matches!(args.image, Reference::Tagged(_)) {
         context.printer.note(&format!("{} pointed at {} just now: that is signed", args.image, image.digest()));
     }
+    warn_of_untrusted(&project, &signers, context);
     let answer = Answer { image, signatures, provenance: attested };
     let by: Vec<String> = signers.iter().map(|signer| signer.public_key().fingerprint().short()).collect();
     let (by, already) = (by.join(" and "), if answer.changed() { "" } else { "already " });
@@ -138,4 +140,16 @@ pub(crate) async fn run(args: &Args, context: &Context) -> Result<Exit, Failure>
     context.printer.note(&format!("{already}signed by {by}{of}"));
     context.printer.report(&answer)?;
     Ok(Exit::Done)
+}
+
+/// Says so where this project would not believe what was signed. No project, no opinion.
+fn warn_of_untrusted(project: &Project, signers: &[KeyPair], context: &Context) {
+    let Some(trust) = project.require_file().ok().and_then(|_| project.trust(context).ok()) else { return };
+    for key in signers.iter().map(KeyPair::public_key) {
+        let active = |one: &&TrustedKey| one.key() == key && one.holds(Role::Build) && one.revoked().is_none();
+        if !trust.keys().any(|one| active(&one)) {
+            let short = key.fingerprint().short();
+            context.printer.warn(&format!("{short} is no key of [trust] build here: its signature counts for whoever trusts it, not for this ladder"));
+        }
+    }
 }

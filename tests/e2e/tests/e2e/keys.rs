@@ -64,11 +64,10 @@ fn a_break_glass_key_rolls_back_with_the_journal() {
     assert_eq!(project.tag("canary").as_ref(), Some(&new));
 }
 
-#[test]
-fn a_break_glass_key_leaves_a_rollout_whose_run_is_dead() {
-    let (project, _) = two_releases();
+/// A third release has the traffic; the run that watches it is dead.
+fn dies_in_a_rollout(project: &Project) {
     let third = project.release("1.2.0", "");
-    trust(&project, TRUSTED);
+    trust(project, TRUSTED);
     project.run(&["promote", "staging", &project.image(&third)]).exits(0);
     let mut running = project.spawn(&["promote", "canary"]);
     while !running.stderr().contains("traffic goes to the new release") {
@@ -77,6 +76,12 @@ fn a_break_glass_key_leaves_a_rollout_whose_run_is_dead() {
     }
     running.kill();
     drop(running.wait());
+}
+
+#[test]
+fn a_break_glass_key_leaves_a_rollout_whose_run_is_dead() {
+    let (project, _) = two_releases();
+    dies_in_a_rollout(&project);
     project.run(&["resume", "canary", "--key", "glass.key"]).exits(11);
     project.run(&["rollback", "canary", "--yes", "--key", "glass.key"]).exits(0);
     serves(&project, "1.1.0");
@@ -112,4 +117,25 @@ fn a_stolen_key_stops_everything_but_the_way_back() {
     // What was signed again goes on.
     project.run(&["promote", "canary", "--key", "new.key"]).exits(0);
     serves(&project, "1.1.0");
+}
+
+/// The way that the runbook describes for the worst night.
+#[test]
+fn a_key_is_stolen_while_a_rollout_is_unfinished() {
+    let (project, [_, old]) = two_releases();
+    dies_in_a_rollout(&project);
+    trust(&project, STOLEN);
+    let refused = project.run(&["key", "rotate", "--key", "new.key", "--yes"]).exits(10);
+    assert!(refused.stderr.contains("a rollout in canary is unfinished"), "{refused}");
+    project.run(&["rollback", "canary", "--yes", "--key", "glass.key"]).exits(0);
+    serves(&project, "1.1.0");
+    // In one checkout, for one command: the entries can be finished only by who believes them.
+    trust(&project, TRUSTED);
+    project.run(&["resume", "canary", "--key", "new.key"]).exits(0);
+    trust(&project, STOLEN);
+    project.run(&["key", "rotate", "--key", "new.key", "--yes"]).exits(0);
+    assert_eq!(events(&project)[6..], ["promoted", "rollout-started", "rollback"], "the new key's entry pins the rest");
+    assert_eq!(project.tag("canary").as_ref(), Some(&old));
+    serves(&project, "1.1.0");
+    assert_eq!(project.instances("canary"), 1);
 }
