@@ -43,14 +43,18 @@ pub struct Limits {
     pub count: usize,
     /// How many bytes a single candidate may have. A larger one is rejected unread.
     pub bytes: usize,
+    /// How many bytes are held at once where all candidates are collected. More is an error: nobody knows.
+    pub total: usize,
 }
 
 impl Limits {
     /// For signatures: 16,384 referrers (a long-lived image collects a few a day; a list of so many has some 10 MB), of which 256 are
     /// read, [`SIGNATURE_LIMIT`] bytes each.
-    pub const SIGNATURES: Self = Self { listed: 1 << 14, count: 256, bytes: SIGNATURE_LIMIT };
-    /// For attestations: as many, [`ATTESTATION_LIMIT`] bytes each.
-    pub const ATTESTATIONS: Self = Self { bytes: ATTESTATION_LIMIT, ..Self::SIGNATURES };
+    pub const SIGNATURES: Self =
+        Self { listed: 1 << 14, count: 256, bytes: SIGNATURE_LIMIT, total: 256 * SIGNATURE_LIMIT };
+    /// For attestations: as many, [`ATTESTATION_LIMIT`] bytes each and 1 GiB together, what a small CI machine can spare. 256 that are
+    /// as large as they may be would have 16 GiB.
+    pub const ATTESTATIONS: Self = Self { bytes: ATTESTATION_LIMIT, total: 1 << 30, ..Self::SIGNATURES };
 
     /// Refuses to read candidate number `read` (from 0).
     fn allow(self, read: usize, image: &PinnedRef) -> Result<(), Error> {
@@ -195,19 +199,39 @@ async fn candidates(
     legacy_tags: &[&str],
     limits: Limits,
 ) -> Result<Vec<Candidate>, Error> {
-    let mut candidates = Vec::new();
+    let mut collected = Collected { candidates: Vec::new(), left: limits.total };
     let mut referrers = bundles_first(source, image, limits).await?;
     referrers.retain(|referrer| wanted(referrer.annotations.get(PREDICATE_TYPE).map(String::as_str)));
     for (read, referrer) in referrers.iter().enumerate() {
         limits.allow(read, image)?;
-        candidates.extend(bundle(source, image, referrer, limits).await?);
+        if let Some(candidate) = bundle(source, image, referrer, limits).await? {
+            collected.add(candidate, image, limits)?;
+        }
     }
     for suffix in legacy_tags {
         for layer in legacy_layers(source, image, suffix, limits).await? {
-            candidates.push(legacy_candidate(source, image, &layer, limits).await?);
+            collected.add(legacy_candidate(source, image, &layer, limits).await?, image, limits)?;
         }
     }
-    Ok(candidates)
+    Ok(collected.candidates)
+}
+
+/// Candidates, and how many bytes more may be held.
+struct Collected {
+    candidates: Vec<Candidate>,
+    left: usize,
+}
+
+impl Collected {
+    fn add(&mut self, candidate: Candidate, image: &PinnedRef, limits: Limits) -> Result<(), Error> {
+        let Some(left) = self.left.checked_sub(candidate.size()) else {
+            let what = format!("the evidence of {image} together");
+            return Err(OciError::TooLarge { what, limit: limits.total as u64 }.into());
+        };
+        self.left = left;
+        self.candidates.push(candidate);
+        Ok(())
+    }
 }
 
 /// The referrers, those that call themselves signatures first, silent ones next; otherwise in the registry's order.
