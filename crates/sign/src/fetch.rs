@@ -14,16 +14,22 @@
 //! malformed and what is too large is a rejected candidate: whoever can push could otherwise block every promotion with one bad
 //! referrer, and none of it can turn a "no" into a "yes". A legacy tag that holds no image manifest is an error.
 
+mod limits;
+
 use schleuse_model::predicate::COSIGN_SIGN_V1;
 use schleuse_model::{PinnedRef, TagRef, Timestamp};
 use schleuse_oci::{Descriptor, Error as OciError, ImageManifest, Manifest, Pull, Referrers, evidence, media_type};
 
+pub use limits::Limits;
+
+use limits::Collected;
+
 use crate::artifact::{CREATED, PREDICATE_TYPE};
-use crate::candidate::{Candidate, Origin, SIGNATURE_LIMIT};
+use crate::candidate::{Candidate, Origin};
 use crate::error::Error;
 use crate::legacy;
 use crate::trust::{Role, Trust};
-use crate::verify::{ATTESTATION_LIMIT, Check, Demand, Reason, Verified};
+use crate::verify::{Check, Demand, Reason, Verified};
 
 /// What may be read: no write access in sight.
 #[derive(Clone, Copy, Debug)]
@@ -32,38 +38,6 @@ pub struct Source<'a> {
     pub pull: &'a dyn Pull,
     /// What refers to an image.
     pub referrers: &'a dyn Referrers,
-}
-
-/// How much is read for one image at most.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Limits {
-    /// How many referrers the registry may list. More is an error.
-    pub listed: usize,
-    /// How many candidates are read. If none of these is it, and there are more, that is an error: nobody knows.
-    pub count: usize,
-    /// How many bytes a single candidate may have. A larger one is rejected unread.
-    pub bytes: usize,
-    /// How many bytes are held at once where all candidates are collected. More is an error: nobody knows.
-    pub total: usize,
-}
-
-impl Limits {
-    /// For signatures: 16,384 referrers (a long-lived image collects a few a day; a list of so many has some 10 MB), of which 256 are
-    /// read, [`SIGNATURE_LIMIT`] bytes each.
-    pub const SIGNATURES: Self =
-        Self { listed: 1 << 14, count: 256, bytes: SIGNATURE_LIMIT, total: 256 * SIGNATURE_LIMIT };
-    /// For attestations: as many, [`ATTESTATION_LIMIT`] bytes each and 1 GiB together, what a small CI machine can spare. 256 that are
-    /// as large as they may be would have 16 GiB.
-    pub const ATTESTATIONS: Self = Self { bytes: ATTESTATION_LIMIT, total: 1 << 30, ..Self::SIGNATURES };
-
-    /// Refuses to read candidate number `read` (from 0).
-    fn allow(self, read: usize, image: &PinnedRef) -> Result<(), Error> {
-        if read < self.count {
-            return Ok(());
-        }
-        let what = format!("the number of candidates among the evidence of {image}");
-        Err(OciError::TooLarge { what, limit: self.count as u64 }.into())
-    }
 }
 
 /// Finds a signature of `image` by a key trusted for `role`. See the module for the order.
@@ -199,7 +173,7 @@ async fn candidates(
     legacy_tags: &[&str],
     limits: Limits,
 ) -> Result<Vec<Candidate>, Error> {
-    let mut collected = Collected { candidates: Vec::new(), left: limits.total };
+    let mut collected = Collected::up_to(limits);
     let mut referrers = bundles_first(source, image, limits).await?;
     referrers.retain(|referrer| wanted(referrer.annotations.get(PREDICATE_TYPE).map(String::as_str)));
     for (read, referrer) in referrers.iter().enumerate() {
@@ -214,24 +188,6 @@ async fn candidates(
         }
     }
     Ok(collected.candidates)
-}
-
-/// Candidates, and how many bytes more may be held.
-struct Collected {
-    candidates: Vec<Candidate>,
-    left: usize,
-}
-
-impl Collected {
-    fn add(&mut self, candidate: Candidate, image: &PinnedRef, limits: Limits) -> Result<(), Error> {
-        let Some(left) = self.left.checked_sub(candidate.size()) else {
-            let what = format!("the evidence of {image} together");
-            return Err(OciError::TooLarge { what, limit: limits.total as u64 }.into());
-        };
-        self.left = left;
-        self.candidates.push(candidate);
-        Ok(())
-    }
 }
 
 /// The referrers, those that call themselves signatures first, silent ones next; otherwise in the registry's order.
