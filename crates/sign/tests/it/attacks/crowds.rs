@@ -104,12 +104,21 @@ async fn a_few_that_say_megabytes_about_themselves_are_an_error_before_memory_en
 #[tokio::test]
 async fn a_list_without_an_end_is_an_error() {
     let siege = Siege::with_api().await;
+    let base = format!("/v2/{}/referrers/{}", siege.image.repository().path(), siege.image.digest());
+    let page = |next: &str| {
+        let link = ("link", format!("<{base}?page={next}>; rel=\"next\""));
+        let headers = vec![("content-type", media_type::IMAGE_INDEX.to_owned()), link];
+        Fault::answer(200, headers, json::to_bytes(&Index::new(Vec::new())))
+    };
+    // A page that follows itself; and two that follow each other.
     siege.proxy.reset();
-    let next =
-        format!("</v2/{}/referrers/{}?page=1>; rel=\"next\"", siege.image.repository().path(), siege.image.digest());
-    let body = json::to_bytes(&Index::new(Vec::new()));
-    let headers = vec![("content-type", media_type::IMAGE_INDEX.to_owned()), ("link", next)];
-    siege.answer("/referrers/", Fault::answer(200, headers, body));
-    siege.knows_not("pages without an end").await;
-    assert!(siege.asked().len() <= 201, "{}", siege.asked().len());
+    siege.answer("/referrers/", page("a"));
+    siege.knows_not("one page without an end").await;
+    assert_eq!(siege.asked().len(), 2);
+    siege.proxy.reset();
+    siege.answer("?page=a", page("b"));
+    siege.answer("/referrers/", page("a"));
+    let error = siege.knows_not("pages without an end").await;
+    assert!(matches!(error, Error::TooLarge { limit: 200, .. }), "{error:?}");
+    assert_eq!(siege.asked().len(), 200);
 }
