@@ -26,6 +26,10 @@ use crate::address::Endpoint;
 use crate::exchange::{Client, Inner};
 use crate::pull::Pages;
 
+/// How much of what referrers say about themselves is kept for one subject, in bytes: 32 MiB. Real ones say some 300 bytes each; one
+/// that fills its manifest has 4 MiB, and there may be thousands of them.
+const REMARKS: usize = 32 << 20;
+
 /// How many referrers are looked through for one that was just pushed.
 const LOOKED_THROUGH: usize = 20_000;
 
@@ -44,10 +48,16 @@ struct Found {
     descriptors: Vec<Descriptor>,
     at: BTreeMap<Digest, usize>,
     limit: usize,
+    /// What is left of [`REMARKS`].
+    left: usize,
     what: String,
 }
 
 impl Found {
+    fn new(limit: usize, what: String) -> Self {
+        Self { descriptors: Vec::new(), at: BTreeMap::new(), limit, left: REMARKS, what }
+    }
+
     fn add(&mut self, descriptor: Descriptor) -> Result<(), Error> {
         if self.at.contains_key(&descriptor.digest) {
             return Ok(());
@@ -55,10 +65,22 @@ impl Found {
         if self.descriptors.len() == self.limit {
             return Err(Error::TooLarge { what: self.what.clone(), limit: self.limit as u64 });
         }
+        let Some(left) = self.left.checked_sub(remarks(&descriptor)) else {
+            let what = format!("what is said about {}", self.what);
+            return Err(Error::TooLarge { what, limit: REMARKS as u64 });
+        };
+        self.left = left;
         self.at.insert(descriptor.digest.clone(), self.descriptors.len());
         self.descriptors.push(descriptor);
         Ok(())
     }
+}
+
+/// The bytes of a descriptor that its writer may choose freely.
+fn remarks(descriptor: &Descriptor) -> usize {
+    let texts = [descriptor.data.as_ref(), descriptor.artifact_type.as_ref()].into_iter().flatten();
+    let annotations = descriptor.annotations.iter().flat_map(|(name, value)| [name, value]);
+    texts.chain(annotations).map(String::len).sum::<usize>() + descriptor.media_type.len()
 }
 
 #[async_trait]
@@ -67,7 +89,7 @@ impl Referrers for Client {
         let inner = &*self.0;
         let endpoint = inner.addresses.endpoint(subject.repository())?;
         let what = format!("the evidence of {subject}");
-        let mut found = Found { descriptors: Vec::new(), at: BTreeMap::new(), limit, what };
+        let mut found = Found::new(limit, what);
         let api = match inner.support(subject.repository()).api {
             Some(false) => false,
             _ => inner.list(&endpoint, subject, &mut found).await?,
@@ -143,8 +165,7 @@ impl Inner {
 
     /// Whether the API lists `manifest` as a referrer.
     async fn lists(&self, endpoint: &Endpoint, subject: &PinnedRef, manifest: &Digest) -> Result<bool, Error> {
-        let what = format!("the referrers of {subject}");
-        let mut found = Found { descriptors: Vec::new(), at: BTreeMap::new(), limit: LOOKED_THROUGH, what };
+        let mut found = Found::new(LOOKED_THROUGH, format!("the referrers of {subject}"));
         match self.list(endpoint, subject, &mut found).await {
             Ok(api) => Ok(api && found.at.contains_key(manifest)),
             // Not seen: the fallback is written, which is never wrong.

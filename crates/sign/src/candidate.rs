@@ -120,6 +120,15 @@ impl Candidate {
         self.created
     }
 
+    /// How many bytes were read for it.
+    pub(crate) fn size(&self) -> usize {
+        match &self.content {
+            Content::Bundle(bytes) | Content::Envelope(bytes) => bytes.len(),
+            Content::Simple { payload, signature } => payload.len() + signature.len(),
+            Content::Unreadable(_) => 0,
+        }
+    }
+
     /// The candidate as one self-contained JSON document: the bundle's or envelope's exact bytes, or
     /// `{"mediaType","payload","signature"}` (base64) for a legacy signature. `None`: there was nothing readable.
     pub fn evidence(&self) -> Option<Bytes> {

@@ -14,16 +14,22 @@
 //! malformed and what is too large is a rejected candidate: whoever can push could otherwise block every promotion with one bad
 //! referrer, and none of it can turn a "no" into a "yes". A legacy tag that holds no image manifest is an error.
 
+mod limits;
+
 use schleuse_model::predicate::COSIGN_SIGN_V1;
 use schleuse_model::{PinnedRef, TagRef, Timestamp};
 use schleuse_oci::{Descriptor, Error as OciError, ImageManifest, Manifest, Pull, Referrers, evidence, media_type};
 
+pub use limits::Limits;
+
+use limits::Collected;
+
 use crate::artifact::{CREATED, PREDICATE_TYPE};
-use crate::candidate::{Candidate, Origin, SIGNATURE_LIMIT};
+use crate::candidate::{Candidate, Origin};
 use crate::error::Error;
 use crate::legacy;
 use crate::trust::{Role, Trust};
-use crate::verify::{ATTESTATION_LIMIT, Check, Demand, Reason, Verified};
+use crate::verify::{Check, Demand, Reason, Verified};
 
 /// What may be read: no write access in sight.
 #[derive(Clone, Copy, Debug)]
@@ -32,34 +38,6 @@ pub struct Source<'a> {
     pub pull: &'a dyn Pull,
     /// What refers to an image.
     pub referrers: &'a dyn Referrers,
-}
-
-/// How much is read for one image at most.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Limits {
-    /// How many referrers the registry may list. More is an error.
-    pub listed: usize,
-    /// How many candidates are read. If none of these is it, and there are more, that is an error: nobody knows.
-    pub count: usize,
-    /// How many bytes a single candidate may have. A larger one is rejected unread.
-    pub bytes: usize,
-}
-
-impl Limits {
-    /// For signatures: 16,384 referrers (a long-lived image collects a few a day; a list of so many has some 10 MB), of which 256 are
-    /// read, [`SIGNATURE_LIMIT`] bytes each.
-    pub const SIGNATURES: Self = Self { listed: 1 << 14, count: 256, bytes: SIGNATURE_LIMIT };
-    /// For attestations: as many, [`ATTESTATION_LIMIT`] bytes each.
-    pub const ATTESTATIONS: Self = Self { bytes: ATTESTATION_LIMIT, ..Self::SIGNATURES };
-
-    /// Refuses to read candidate number `read` (from 0).
-    fn allow(self, read: usize, image: &PinnedRef) -> Result<(), Error> {
-        if read < self.count {
-            return Ok(());
-        }
-        let what = format!("the number of candidates among the evidence of {image}");
-        Err(OciError::TooLarge { what, limit: self.count as u64 }.into())
-    }
 }
 
 /// Finds a signature of `image` by a key trusted for `role`. See the module for the order.
@@ -195,19 +173,21 @@ async fn candidates(
     legacy_tags: &[&str],
     limits: Limits,
 ) -> Result<Vec<Candidate>, Error> {
-    let mut candidates = Vec::new();
+    let mut collected = Collected::up_to(limits);
     let mut referrers = bundles_first(source, image, limits).await?;
     referrers.retain(|referrer| wanted(referrer.annotations.get(PREDICATE_TYPE).map(String::as_str)));
     for (read, referrer) in referrers.iter().enumerate() {
         limits.allow(read, image)?;
-        candidates.extend(bundle(source, image, referrer, limits).await?);
+        if let Some(candidate) = bundle(source, image, referrer, limits).await? {
+            collected.add(candidate, image, limits)?;
+        }
     }
     for suffix in legacy_tags {
         for layer in legacy_layers(source, image, suffix, limits).await? {
-            candidates.push(legacy_candidate(source, image, &layer, limits).await?);
+            collected.add(legacy_candidate(source, image, &layer, limits).await?, image, limits)?;
         }
     }
-    Ok(candidates)
+    Ok(collected.candidates)
 }
 
 /// The referrers, those that call themselves signatures first, silent ones next; otherwise in the registry's order.

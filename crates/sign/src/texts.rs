@@ -1,5 +1,5 @@
-//! The annotations that a signer wrote: names and texts. Members of other types are skipped, not kept: as JSON values they would take
-//! a hundred times the memory of their text, and none of them can be asked for.
+//! The annotations that a signer wrote: names and texts. Members of other types are skipped, not kept: as JSON values they would
+//! take a hundred times the memory of their text, and none of them can be asked for.
 
 use std::collections::BTreeMap;
 use std::fmt;

@@ -25,9 +25,12 @@ impl Client {
                 start.is_empty() || !found.descriptors.iter().any(|known| known.digest.hex().starts_with(start))
             })
             .collect();
-        let read: Vec<Option<Descriptor>> =
-            stream::iter(missing).map(|tag| self.own_tag(subject, tag)).buffered(CONCURRENT).try_collect().await?;
-        read.into_iter().flatten().try_for_each(|descriptor| found.add(descriptor))
+        let mut reads = stream::iter(missing).map(|tag| self.own_tag(subject, tag)).buffered(CONCURRENT);
+        // Each is counted as it comes: all of them together may be more than there is memory for.
+        while let Some(descriptor) = reads.try_next().await? {
+            descriptor.map_or(Ok(()), |descriptor| found.add(descriptor))?;
+        }
+        Ok(())
     }
 
     /// What one tag holds. `None`: it is gone meanwhile, or is not evidence of ours for this subject.

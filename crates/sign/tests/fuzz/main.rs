@@ -1,5 +1,5 @@
-//! Documents that somebody else has written: valid ones mutated, and heaps of bytes. Nothing panics, nothing is taken for a signature
-//! that it is not, and nothing makes a reader allocate more than a few times what it was given.
+//! Documents that somebody else has written: valid ones mutated, and heaps of bytes. Nothing panics, nothing is taken for a
+//! signature that it is not, and nothing makes a reader allocate more than a few times what it was given.
 //!
 //! A binary of its own, since allocations are counted for the whole process; [`memory::alone`] lets one test run at a time.
 

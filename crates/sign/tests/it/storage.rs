@@ -214,6 +214,12 @@ async fn too_much_is_an_error_and_an_oversized_bundle_is_not_read() {
     let error = find_signature(shelf.source(), &shelf.image, &trust, Role::Build, few, NOW).await;
     assert!(matches!(error, Err(Error::Registry(schleuse_oci::Error::TooLarge { .. }))), "{error:?}");
 
+    // Each is small enough, all of them together are not.
+    let together = Limits { total: 1_500, ..Limits::ATTESTATIONS };
+    let error = signature_candidates(shelf.source(), &shelf.image, together).await;
+    assert!(matches!(error, Err(Error::Registry(schleuse_oci::Error::TooLarge { limit: 1_500, .. }))), "{error:?}");
+    assert_eq!(signature_candidates(shelf.source(), &shelf.image, Limits::ATTESTATIONS).await.unwrap().len(), 3);
+
     shelf.sign(&shelf.build, &bundle_only()).await.unwrap();
     let small = Limits { bytes: 100, ..Limits::SIGNATURES };
     shelf.meddler.reads.lock().unwrap().clear();

@@ -26,8 +26,12 @@ fn crowd(count: usize, remark: &str) -> Vec<Descriptor> {
 
 /// The registry lists these.
 fn list(siege: &Siege, referrers: &[Descriptor]) {
+    list_in_pages(siege, referrers, PAGE);
+}
+
+fn list_in_pages(siege: &Siege, referrers: &[Descriptor], page: usize) {
     let base = format!("/referrers/{}", siege.image.digest());
-    let pages: Vec<_> = referrers.chunks(PAGE).collect();
+    let pages: Vec<_> = referrers.chunks(page).collect();
     // Backwards: the first page's path is the start of the others'.
     for (number, page) in pages.iter().enumerate().rev() {
         let mut headers = vec![("content-type", media_type::IMAGE_INDEX.to_owned())];
@@ -82,14 +86,39 @@ async fn more_than_are_read_in_all_is_an_error_before_the_first_is_read() {
 }
 
 #[tokio::test]
+async fn a_few_that_say_megabytes_about_themselves_are_an_error_before_memory_ends() {
+    let siege = Siege::with_api().await;
+    siege.sign(&bundle_only()).await;
+    siege.proxy.reset();
+    let mut few = crowd(12, SLSA_PROVENANCE_V1);
+    for one in &mut few {
+        one.annotations.insert("long".to_owned(), "x".repeat(4_000_000));
+    }
+    list_in_pages(&siege, &few, 1);
+    let error = siege.knows_not("long remarks").await;
+    assert!(matches!(error, Error::TooLarge { limit: 0x200_0000, .. }), "{error:?}");
+    let pages = siege.asked().iter().filter(|path| path.contains("/referrers/")).count();
+    assert_eq!(pages, 9, "the page that is too much is the last one read");
+}
+
+#[tokio::test]
 async fn a_list_without_an_end_is_an_error() {
     let siege = Siege::with_api().await;
+    let base = format!("/v2/{}/referrers/{}", siege.image.repository().path(), siege.image.digest());
+    let page = |next: &str| {
+        let link = ("link", format!("<{base}?page={next}>; rel=\"next\""));
+        let headers = vec![("content-type", media_type::IMAGE_INDEX.to_owned()), link];
+        Fault::answer(200, headers, json::to_bytes(&Index::new(Vec::new())))
+    };
+    // A page that follows itself; and two that follow each other.
     siege.proxy.reset();
-    let next =
-        format!("</v2/{}/referrers/{}?page=1>; rel=\"next\"", siege.image.repository().path(), siege.image.digest());
-    let body = json::to_bytes(&Index::new(Vec::new()));
-    let headers = vec![("content-type", media_type::IMAGE_INDEX.to_owned()), ("link", next)];
-    siege.answer("/referrers/", Fault::answer(200, headers, body));
-    siege.knows_not("pages without an end").await;
-    assert!(siege.asked().len() <= 201, "{}", siege.asked().len());
+    siege.answer("/referrers/", page("a"));
+    siege.knows_not("one page without an end").await;
+    assert_eq!(siege.asked().len(), 2);
+    siege.proxy.reset();
+    siege.answer("?page=a", page("b"));
+    siege.answer("/referrers/", page("a"));
+    let error = siege.knows_not("pages without an end").await;
+    assert!(matches!(error, Error::TooLarge { limit: 200, .. }), "{error:?}");
+    assert_eq!(siege.asked().len(), 200);
 }

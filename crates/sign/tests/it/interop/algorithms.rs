@@ -1,5 +1,5 @@
-//! Keys of other algorithms than ECDSA P-256: ours, and those that cosign 3.1 imports (cosign 2.5 signs with them, though the importer
-//! that Debian builds takes hardly any).
+//! Keys of other algorithms than ECDSA P-256: ours, and those that cosign 3.1 imports (cosign 2.5 signs with them, though the
+//! importer that Debian builds takes hardly any).
 
 use rand_core::OsRng;
 use schleuse_model::PinnedRef;

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::Path;
+use std::sync::OnceLock;
 
 use rand_core::OsRng;
 use schleuse_client::Client;
@@ -32,12 +33,26 @@ pub(super) struct Desk {
 /// The predicate of every attestation here, as we write it and as cosign is given it.
 const PREDICATE: &str = r#"{"buildDefinition":{},"runDetails":{}}"#;
 
+/// Two key pairs and their files, the same at every desk: encrypting a key takes a while, on purpose.
+fn keys() -> &'static [(KeyPair, String); 2] {
+    static KEYS: OnceLock<[(KeyPair, String); 2]> = OnceLock::new();
+    KEYS.get_or_init(|| {
+        [(); 2].map(|()| {
+            let pair = key();
+            let file = pair.encrypt(&Secret::new(PASSWORD.to_owned()), &mut OsRng).unwrap();
+            (pair, file)
+        })
+    })
+}
+
 impl Desk {
     pub(super) fn before(registry: SocketAddr) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let desk = Self { client: client(), host: registry.to_string(), pair: key(), other: key(), folder };
-        for (name, pair) in [("our", &desk.pair), ("other", &desk.other)] {
-            desk.write(&format!("{name}.key"), &pair.encrypt(&Secret::new(PASSWORD.to_owned()), &mut OsRng).unwrap());
+        let [(pair, _), (other, _)] = keys();
+        let (pair, other) = (pair.clone(), other.clone());
+        let desk = Self { client: client(), host: registry.to_string(), pair, other, folder };
+        for (name, (pair, file)) in ["our", "other"].into_iter().zip(keys()) {
+            desk.write(&format!("{name}.key"), file);
             desk.write(&format!("{name}.pub"), &pair.public_key().to_pem());
         }
         desk.write("predicate.json", PREDICATE);
