@@ -18,6 +18,7 @@ use crate::journal::{Appended, Journal};
 pub struct ToAdopt {
     newest: VerifiedEntry,
     doubt: Option<Fault>,
+    tail: Vec<VerifiedEntry>,
 }
 
 impl ToAdopt {
@@ -36,10 +37,14 @@ impl ToAdopt {
         self.doubt.as_ref()
     }
 
-    /// Whether no more than a person's word speaks for it: a key signed it, or what it rests on, that should not have been used, or
-    /// that others may have.
+    /// Whether nothing but a person's word speaks for it: for [`ToAdopt::tail`].
     pub const fn needs_a_word(&self) -> bool {
-        matches!(self.doubt, Some(Fault::Compromised { .. } | Fault::Superseded { .. } | Fault::Retired { .. }))
+        self.doubt.is_some()
+    }
+
+    /// The entries that nothing else speaks for, newest first; none if it is believed as it is.
+    pub fn tail(&self) -> impl Iterator<Item = (&Entry, &str)> {
+        self.tail.iter().map(|entry| (entry.entry(), entry.signer()))
     }
 }
 
@@ -54,6 +59,8 @@ pub struct Adoption {
     pub policy: Digest,
     /// Why.
     pub reason: Option<String>,
+    /// Releases that are not vouched for: no ways back any more.
+    pub without: Vec<Digest>,
 }
 
 impl Journal {
@@ -65,10 +72,8 @@ impl Journal {
     pub async fn to_adopt(&self) -> Result<Option<ToAdopt>, Error> {
         let Some(newest) = self.end().await? else { return Ok(None) };
         let doubt = self.doubt(&newest).await?;
-        if doubt.is_some() {
-            self.walk_down(&newest).await?;
-        }
-        Ok(Some(ToAdopt { newest, doubt }))
+        let tail = if doubt.is_some() { self.walk_down(&newest).await? } else { Vec::new() };
+        Ok(Some(ToAdopt { newest, doubt, tail }))
     }
 
     /// Appends the entry that adopts the journal up to `what`.
@@ -85,7 +90,7 @@ impl Journal {
         let newest = what.entry();
         let current = newest.state.current.as_ref().map(|placed| &placed.release);
         let draft = Draft {
-            event: Event::Rekeyed { reason: adoption.reason },
+            event: Event::Rekeyed { reason: adoption.reason, without: adoption.without },
             release: current.unwrap_or(&newest.release).clone(),
             run: adoption.run,
             actor: adoption.actor,

@@ -3,16 +3,13 @@
 //! | signed with | as the newest entry | below a believed one |
 //! |---|---|---|
 //! | a build key | believed | believed |
-//! | a superseded build key | dated before that, and nothing of a build key of today below it, down to the first entry | believed |
 //! | a break-glass key | a way back, down to what a build key signed | a way back |
-//! | a compromised key | never: it is adopted, or not believed | believed |
+//! | a revoked key, superseded or compromised | never: it is adopted, or not believed | believed |
 //!
-//! What is below a believed entry is pinned by it: whoever signed that one had believed it, or has adopted it.
-//!
-//! The dates of a retired key are its holder's word. So what it signed is not believed on top of what a key of today has signed:
-//! otherwise whoever still has it could append entries dated last year.
+//! What is below a believed entry is pinned by it: whoever signed that one had believed it, or has adopted it. Nothing else speaks for
+//! what a revoked key signed: its dates are its holder's word. Whoever still has a retired key could append entries dated last year,
+//! or begin a journal that is not there yet.
 
-use schleuse_model::Timestamp;
 use schleuse_sign::{Revocation, Role, TrustedKey};
 
 use crate::entry::Event;
@@ -24,10 +21,8 @@ use crate::state::State;
 pub(crate) enum Standing {
     /// It is trusted.
     Active,
-    /// It was replaced; the entry is dated before.
+    /// It was replaced.
     Superseded,
-    /// It was replaced; the entry is dated after.
-    Late { since: Timestamp },
     /// Others may have it.
     Compromised,
 }
@@ -40,18 +35,26 @@ pub(crate) struct Authority {
 }
 
 impl Authority {
-    /// Of an entry with this event, dated `at`, signed with `key` in `role`.
-    pub(crate) fn of(key: &TrustedKey, role: Role, event: &Event, at: Timestamp) -> Result<Self, Fault> {
+    /// Of an entry with this event, signed with `key` in `role`.
+    pub(crate) fn of(key: &TrustedKey, role: Role, event: &Event) -> Result<Self, Fault> {
         if role == Role::BreakGlass && !may_go_back(event) {
             return Err(Fault::BreakGlass { key: key.short(), event: event.name() });
         }
         let standing = match key.revoked() {
             None => Standing::Active,
+            Some(Revocation::Superseded { .. }) => Standing::Superseded,
             Some(Revocation::Compromised) => Standing::Compromised,
-            Some(Revocation::Superseded { since }) if at < since => Standing::Superseded,
-            Some(Revocation::Superseded { since }) => Standing::Late { since },
         };
         Ok(Self { role, standing })
+    }
+
+    /// Looks at an entry on the way down from the newest one. `true`: the newest is believed, nothing further needs to be read.
+    pub(crate) const fn enough(self) -> Result<bool, Doubt> {
+        match self.standing {
+            Standing::Compromised => Err(Doubt::Compromised),
+            Standing::Superseded => Err(Doubt::Superseded),
+            Standing::Active => Ok(self.suffices()),
+        }
     }
 
     /// Whether an entry needs nothing below it to be believed.
@@ -86,32 +89,8 @@ pub(crate) fn is_of_a_way_back(event: &Event, before: &State) -> bool {
 pub(crate) enum Doubt {
     /// A compromised key signed it, or what it rests on.
     Compromised,
-    /// A superseded key signed it, or what it rests on, and says so itself.
-    Late { since: Timestamp },
-    /// A superseded key signed it, on top of what a key of today has signed.
-    Retired,
-}
-
-/// A walk down from the newest entry, as far as it takes to believe it.
-#[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Walk {
-    retired: bool,
-}
-
-impl Walk {
-    /// Looks at the next entry, newest first. `true`: the newest is believed, no further one needs to be read.
-    pub(crate) fn enough(&mut self, of: Authority) -> Result<bool, Doubt> {
-        match of.standing {
-            Standing::Compromised => return Err(Doubt::Compromised),
-            Standing::Late { since } => return Err(Doubt::Late { since }),
-            Standing::Superseded => self.retired = true,
-            Standing::Active => {}
-        }
-        match (of.suffices(), self.retired) {
-            (true, true) => Err(Doubt::Retired),
-            (enough, _) => Ok(enough),
-        }
-    }
+    /// A superseded key signed it, or what it rests on, and no key of today has adopted it.
+    Superseded,
 }
 
 #[cfg(test)]

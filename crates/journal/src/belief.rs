@@ -1,11 +1,11 @@
 //! Believing a newest entry: walks down from it as far as [`crate::authority`] demands.
 
-use crate::authority::{Doubt, Standing, Walk};
+use crate::authority::{Doubt, Standing};
 use crate::chain::VerifiedEntry;
 use crate::error::{Error, Fault};
 use crate::journal::Journal;
 
-/// How many entries are read to believe one at most: a journal of years. The key of today signing one entry makes it one.
+/// How many entries are read to believe one at most: ways back by a break-glass key, one upon the other.
 const WALK_LIMIT: usize = 10_000;
 
 impl Journal {
@@ -19,13 +19,12 @@ impl Journal {
 
     /// What speaks against believing `newest` that adopting it would mend. Everything else is an error.
     pub(crate) async fn doubt(&self, newest: &VerifiedEntry) -> Result<Option<Fault>, Error> {
-        let mut walk = Walk::default();
         let mut at = newest.clone();
         for _ in 0..WALK_LIMIT {
-            match walk.enough(at.authority()) {
+            match at.authority().enough() {
                 Ok(true) => return Ok(None),
                 Ok(false) => {}
-                Err(doubt) => return Ok(Some(fault(doubt, newest, &at))),
+                Err(doubt) => return Ok(Some(fault(doubt, &at))),
             }
             match self.before(&at).await? {
                 Some(before) => at = before,
@@ -37,25 +36,27 @@ impl Journal {
 }
 
 impl Journal {
-    /// Verifies links and states below `newest` down to an entry that suffices by itself, whoever signed what is between.
-    pub(crate) async fn walk_down(&self, newest: &VerifiedEntry) -> Result<(), Error> {
-        let mut at = newest.clone();
-        for _ in 0..WALK_LIMIT {
-            match self.before(&at).await? {
-                Some(before) if before.authority().suffices() => return Ok(()),
-                Some(before) => at = before,
-                None => return Ok(()),
+    /// Verifies links and states below `newest` down to an entry that suffices by itself, whoever signed what is between. Answers what
+    /// nothing but a word would speak for, newest first.
+    pub(crate) async fn walk_down(&self, newest: &VerifiedEntry) -> Result<Vec<VerifiedEntry>, Error> {
+        let mut tail = vec![newest.clone()];
+        while let Some(at) = tail.last()
+            && tail.len() < WALK_LIMIT
+        {
+            match self.before(at).await? {
+                Some(before) if !before.authority().suffices() => tail.push(before),
+                _ => return Ok(tail),
             }
         }
         Err(self.untrusted(newest.entry().sequence, Fault::TooFarDown { limit: WALK_LIMIT }))
     }
 }
 
-fn fault(doubt: Doubt, newest: &VerifiedEntry, at: &VerifiedEntry) -> Fault {
+fn fault(doubt: Doubt, at: &VerifiedEntry) -> Fault {
+    let (key, sequence) = (at.signer().to_owned(), at.entry().sequence);
     match doubt {
-        Doubt::Compromised => Fault::Compromised { key: at.signer().to_owned(), sequence: at.entry().sequence },
-        Doubt::Late { since } => Fault::Superseded { key: at.signer().to_owned(), since },
-        Doubt::Retired => Fault::Retired { key: newest.signer().to_owned() },
+        Doubt::Compromised => Fault::Compromised { key, sequence },
+        Doubt::Superseded => Fault::Superseded { key, sequence },
     }
 }
 
@@ -63,8 +64,6 @@ fn fault(doubt: Doubt, newest: &VerifiedEntry, at: &VerifiedEntry) -> Fault {
 pub(crate) fn writable(own: &VerifiedEntry) -> Result<(), Fault> {
     match own.authority().standing {
         Standing::Active => Ok(()),
-        Standing::Superseded | Standing::Late { .. } | Standing::Compromised => {
-            Err(Fault::Revoked { key: own.signer().to_owned() })
-        }
+        Standing::Superseded | Standing::Compromised => Err(Fault::Revoked { key: own.signer().to_owned() }),
     }
 }

@@ -45,7 +45,7 @@ impl VerifiedEntry {
                 return Err(codec::name(field, &found, &expected));
             }
         }
-        let authority = Authority::of(&signer, role, &entry.event, entry.at)?;
+        let authority = Authority::of(&signer, role, &entry.event)?;
         let verified = Self { entry, digest: manifest.digest().clone(), signer: signer.short(), authority };
         if sequence == 1 {
             verified.begins()?;

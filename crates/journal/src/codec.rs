@@ -70,7 +70,8 @@ pub(crate) fn open(manifest: &Manifest, trust: &Trust) -> Result<Opened, Fault> 
     if entry.schema != SCHEMA {
         return Err(name("schema", &entry.schema, SCHEMA));
     }
-    if !statement.is_about(&entry.release.digest) {
+    // One subject: a statement about several could have been signed for the sake of another one.
+    if statement.subjects().len() != 1 || !statement.is_about(&entry.release.digest) {
         return Err(Fault::Malformed("its statement is about another image than its release".to_owned()));
     }
     Ok(Opened { entry, signer: attributed.signer().clone(), role: attributed.role() })

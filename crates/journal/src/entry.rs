@@ -109,6 +109,9 @@ pub enum Event {
         /// Why, in the person's words.
         #[serde(skip_serializing_if = "Option::is_none", default)]
         reason: Option<String>,
+        /// Releases that the signer does not vouch for: they are no ways back any more.
+        #[serde(skip_serializing_if = "Vec::is_empty", default)]
+        without: Vec<Digest>,
     },
 }
 

@@ -1,7 +1,7 @@
 //! What can go wrong with a journal, and what to do about it.
 
 use schleuse_model::json::JsonError;
-use schleuse_model::{Digest, EnvironmentName, Exit, Explain, ReferenceError, Timestamp};
+use schleuse_model::{Digest, EnvironmentName, Exit, Explain, ReferenceError};
 
 use crate::state::IllegalTransition;
 
@@ -78,19 +78,15 @@ pub enum Fault {
     /// Not signed by a key that may write the journal.
     #[error("{0}")]
     Signature(String),
-    /// Signed, and dated, after its key was replaced.
-    #[error("signed by {key} after it was superseded on {since}")]
+    /// Signed with a key that was replaced, and no key of today has adopted it yet: its date is its holder's word.
+    #[error(
+        "it rests on entry #{sequence}, which {key} signed: that key is superseded, and no key of today has adopted it"
+    )]
     Superseded {
         /// The key, short.
         key: String,
-        /// When it was replaced.
-        since: Timestamp,
-    },
-    /// A superseded key's entry on top of one by a key of today: its date is its holder's word.
-    #[error("signed by {key}, which was superseded, behind an entry by a key of today")]
-    Retired {
-        /// The key, short.
-        key: String,
+        /// Which entry the key signed.
+        sequence: u64,
     },
     /// Signed with a key that others may have, and nobody has adopted it yet.
     #[error("it rests on entry #{sequence}, which {key} signed: that key is compromised")]
@@ -115,7 +111,7 @@ pub enum Fault {
         key: String,
     },
     /// So many entries would have to be read to believe the newest one.
-    #[error("more than {limit} entries by keys that were superseded would have to be read to believe it")]
+    #[error("more than {limit} entries would have to be read to believe it")]
     TooFarDown {
         /// How many are read.
         limit: usize,
@@ -161,10 +157,7 @@ pub enum Fault {
 impl Fault {
     /// Whether adopting the entry mends it.
     const fn is_of_a_revoked_key(&self) -> bool {
-        matches!(
-            self,
-            Self::Compromised { .. } | Self::Retired { .. } | Self::Superseded { .. } | Self::TooFarDown { .. }
-        )
+        matches!(self, Self::Compromised { .. } | Self::Superseded { .. } | Self::TooFarDown { .. })
     }
 }
 

@@ -10,7 +10,8 @@
 //!                     └────────── aborted ─────────┴─ rolled-back ─▶ what ran before
 //! ```
 //!
-//! `rekeyed` changes nothing, and can follow wherever nothing is under way.
+//! `rekeyed` takes releases off the list of ways back that its signer does not vouch for, and nothing else; it can follow wherever
+//! nothing is under way.
 //!
 //! # Guarantees
 //!
@@ -191,7 +192,8 @@ impl State {
                 next.place(step, *rollout, false);
             }
             Event::Rollback { rollout, .. } => {
-                let good = self.good.iter().any(|placed| placed.release.digest == step.release.digest);
+                // The whole release, not its digest alone: the names that people read come with it.
+                let good = self.good.iter().any(|placed| placed.release == *step.release);
                 if !good {
                     return Err(refuse("the release has no healthy verdict in this environment"));
                 }
@@ -250,7 +252,9 @@ impl State {
             }
             // Who adopts a journal says that it stands as it says: that cannot be said of what is under way.
             Event::Rekeyed { .. } if self.rollout.is_some() => return Err(refuse("a rollout is unfinished")),
-            Event::Rekeyed { .. } => {}
+            Event::Rekeyed { without, .. } => {
+                next.good.retain(|placed| !without.contains(&placed.release.digest));
+            }
         }
         Ok(next)
     }

@@ -63,7 +63,8 @@ impl Intent {
         let untrusted = |why: String| Error::UntrustedIntent { environment: environment.clone(), why };
         let attributed = attribute_envelope(bytes, trust, &[Role::Build, Role::BreakGlass], LIMIT)
             .map_err(|error| untrusted(error.to_string()))?;
-        if attributed.statement().predicate_type() != INTENT_V1 {
+        let about = attributed.statement().subjects();
+        if attributed.statement().predicate_type() != INTENT_V1 || about.len() != 1 {
             return Err(untrusted("it is a signed statement, but not an intent".to_owned()));
         }
         let intent: Self = json::from_untrusted(attributed.statement().predicate_bytes(), LIMIT)

@@ -242,7 +242,7 @@ pub fn history_row(entry: &VerifiedEntry) -> HistoryRow {
         Event::Healthy { probes, good } => Some(format!("{good} of {probes} probes good")),
         Event::Held { reason } | Event::RollbackFailed { reason } | Event::Aborted { reason } => Some(reason.clone()),
         Event::RolledBack { reason, .. } => Some(reason.clone()),
-        Event::Rekeyed { reason } => Some(reason.clone().unwrap_or_else(|| format!("by {}", entry.signer()))),
+        Event::Rekeyed { reason, .. } => Some(reason.clone().unwrap_or_else(|| format!("by {}", entry.signer()))),
     };
     HistoryRow {
         sequence: written.sequence,

@@ -103,21 +103,32 @@ fn rollback() -> Event {
 
 fn adoption() -> Adoption {
     let (run, policy) = (RunId::new([7; 16]), Digest::sha256(b"policy"));
-    Adoption { run, actor: Actor { name: "ada".to_owned(), claimed: true }, policy, reason: None }
+    Adoption { run, actor: Actor { name: "ada".to_owned(), claimed: true }, policy, reason: None, without: Vec::new() }
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_a_superseded_key_signed_before_holds() {
+async fn what_a_superseded_key_signed_holds_once_a_key_of_today_has_signed_on_top() {
     let keys = Keys::two_promotions().await;
-    assert_eq!(keys.journal(superseded(201)).head().await.unwrap().unwrap().entry().sequence, 2);
-    let journal = keys.journal(superseded(200));
+    let journal = keys.journal(superseded(1_000));
     let error = journal.head().await.unwrap_err();
-    assert!(error.to_string().contains("after it was superseded on"), "{error}");
-    // A run with the old key that came late: somebody looks at it, and adopts it.
+    assert!(error.to_string().contains("no key of today has adopted it"), "{error}");
     let found = journal.to_adopt().await.unwrap().unwrap();
     assert!(found.needs_a_word());
+    let tail: Vec<u64> = found.tail().map(|(entry, _)| entry.sequence).collect();
+    assert_eq!(tail, [2, 1], "all that a person has to look at");
     journal.adopt(&found, adoption(), &keys.new, at(300)).await.unwrap();
     assert_eq!(journal.verify_all().await.unwrap().len(), 3);
+    // When it says that it was superseded changes nothing about what is pinned: a clock that went wrong ends no journal.
+    assert_eq!(keys.journal(superseded(150)).verify_all().await.unwrap().len(), 3);
+    assert!(!keys.journal(superseded(150)).to_adopt().await.unwrap().unwrap().needs_a_word());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_retired_key_begins_no_journal() {
+    let keys = Keys::new().await;
+    keys.append(promoted(), 1, &keys.world.key, 100).await.unwrap();
+    let error = keys.journal(superseded(400)).head().await.unwrap_err();
+    assert!(error.to_string().contains("entry #1") && error.to_string().contains("is superseded"), "{error}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -128,26 +139,39 @@ async fn a_retired_key_appends_nothing_behind_the_new_one_however_it_is_dated() 
     keys.forge(&keys.world.key, &third, promotes(9, 350)).await;
     let forged = keys.journal(None).head().await.unwrap().unwrap();
     assert_eq!(forged.entry().sequence, 4, "while the key was trusted, that was an entry");
-    let error = keys.journal(superseded(400)).head().await.unwrap_err();
-    assert!(error.to_string().contains("behind an entry by a key of today"), "{error}");
-    // A second one on top does not hide the first.
+    let journal = keys.journal(superseded(400));
+    assert!(journal.head().await.unwrap_err().to_string().contains("rests on entry #4"));
+    // A second one on top hides the first neither from readers nor from who is asked to adopt them.
     keys.forge(&keys.world.key, &forged, promotes(8, 350)).await;
-    let error = keys.journal(superseded(400)).head().await.unwrap_err();
-    assert!(error.to_string().contains("entry #5") && error.to_string().contains("a key of today"), "{error}");
+    assert!(journal.head().await.unwrap_err().to_string().contains("rests on entry #5"));
+    let tail: Vec<u64> = journal.to_adopt().await.unwrap().unwrap().tail().map(|(entry, _)| entry.sequence).collect();
+    assert_eq!(tail, [5, 4]);
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_superseded_keys_newest_entry_must_follow_from_the_one_before() {
+async fn who_adopts_can_leave_releases_out() {
     let keys = Keys::two_promotions().await;
-    let second = keys.journal(None).head().await.unwrap().unwrap();
-    keys.forge(&keys.world.key, &second, |entry| {
-        promotes(9, 250)(entry);
-        entry.state.good.clear();
-    })
-    .await;
-    assert!(keys.journal(None).head().await.is_ok(), "a key of today is believed without a look below");
-    let error = keys.journal(superseded(400)).head().await.unwrap_err();
-    assert!(error.to_string().contains("the state it claims does not follow"), "{error}");
+    let journal = keys.journal(COMPROMISED);
+    let found = journal.to_adopt().await.unwrap().unwrap();
+    let bad = draft(promoted(), 1).release.digest;
+    assert!(found.entry().state.good.iter().any(|placed| placed.release.digest == bad));
+    let without = Adoption { without: vec![bad.clone()], ..adoption() };
+    journal.adopt(&found, without, &keys.new, at(300)).await.unwrap();
+    let head = journal.head().await.unwrap().unwrap();
+    assert!(!head.entry().state.good.iter().any(|placed| placed.release.digest == bad));
+    let back = journal.append(Some(&head), draft(rollback(), 1), &keys.new, at(400)).await.unwrap_err();
+    assert!(back.to_string().contains("no healthy verdict"), "{back}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_way_back_names_the_release_as_it_was_promoted() {
+    let keys = Keys::two_promotions().await;
+    let journal = keys.journal(None);
+    let head = journal.head().await.unwrap().unwrap();
+    let mut renamed = draft(rollback(), 1);
+    renamed.release.version = Some("9.9.9".to_owned());
+    let error = journal.append(Some(&head), renamed, &keys.glass, at(300)).await.unwrap_err();
+    assert!(error.to_string().contains("no healthy verdict"), "{error}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -53,16 +53,18 @@ impl Demand {
     /// # Errors
     /// There are none, or not so many.
     pub fn needed(&self, trust: &Trust, image: &PinnedRef) -> Result<usize, VerifyError> {
-        let (role, possible) = (self.role, count(trust.holders(self.role)));
+        // Who was superseded signs nothing new: nobody can be demanded to. What they signed before counts where one is enough.
+        let (role, any) = (self.role, count(trust.holders(self.role)));
+        let possible = count(trust.holders(self.role).filter(|key| key.revoked().is_none()));
         let needed = match self.quorum {
             Quorum::Any => 1,
-            Quorum::All => possible,
+            Quorum::All => possible.max(1),
             Quorum::AtLeast(count) => count.get(),
         };
-        if possible == 0 {
+        if any == 0 {
             return Err(VerifyError::NobodyTrusted { image: image.clone(), role });
         }
-        if needed > possible {
+        if needed > possible.max(1) {
             return Err(VerifyError::TooFewTrusted { needed, possible, role });
         }
         Ok(needed)

@@ -79,3 +79,19 @@ fn demanded_annotations_are_signed_ones() {
     let misplaced = [Candidate::bundle(Origin::Carried, misplaced)];
     assert!(verify_demand(&world.image, &misplaced, &world.trust, &demand("prod"), NOW).is_err());
 }
+
+#[test]
+fn nobody_waits_for_who_was_superseded() {
+    let world = world();
+    let since = Timestamp::from_seconds(1);
+    let old = TrustedKey::new(world.stranger.public_key().clone(), [Role::Build]);
+    let trust = Trust::new([
+        TrustedKey::new(world.build.public_key().clone(), [Role::Build]),
+        old.revoked_as(crate::trust::Revocation::Superseded { since }),
+    ])
+    .unwrap();
+    let signed = [Candidate::bundle(Origin::Carried, world.bundle(&world.build))];
+    let check = |demand: &Demand| verify_demand(&world.image, &signed, &trust, demand, NOW);
+    assert_eq!(check(&demand(Quorum::All)).unwrap().len(), 1);
+    assert!(matches!(check(&at_least(2)), Err(VerifyError::TooFewTrusted { needed: 2, possible: 1, .. })));
+}
