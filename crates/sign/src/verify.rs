@@ -45,6 +45,7 @@ pub struct Verified {
     at: Timestamp,
     origin: Origin,
     annotations: BTreeMap<String, String>,
+    identity: Option<String>,
     evidence: Bytes,
 }
 
@@ -77,6 +78,11 @@ impl Verified {
     /// What the signer wrote beside the digest: signed, and the signer's word.
     pub const fn annotations(&self) -> &BTreeMap<String, String> {
         &self.annotations
+    }
+
+    /// The name that a legacy signature is made under (`docker-reference`), for readers whose policy compares it. Bundles have none.
+    pub fn identity(&self) -> Option<&str> {
+        self.identity.as_deref()
     }
 
     /// The signature relied on, whole, as one JSON document that [`verify_evidence`] reads again.
@@ -157,8 +163,12 @@ pub(crate) struct Check<'a> {
     rejected: Vec<Rejected>,
 }
 
-/// What a good signature says: by whom, and with which annotations.
-type Said<'a> = (&'a TrustedKey, BTreeMap<String, String>);
+/// What a good signature says.
+struct Said<'a> {
+    signer: &'a TrustedKey,
+    annotations: BTreeMap<String, String>,
+    identity: Option<String>,
+}
 
 impl<'a> Check<'a> {
     pub(crate) fn new(
@@ -175,11 +185,12 @@ impl<'a> Check<'a> {
     pub(crate) fn accept(&mut self, candidate: &Candidate) -> bool {
         let (origin, evidence) = (candidate.origin.clone(), candidate.evidence());
         match (self.signer(&candidate.content), evidence) {
-            (Ok((signer, annotations)), Some(evidence)) => {
+            (Ok(Said { signer, annotations, identity }), Some(evidence)) => {
                 // The same signer in both formats counts once, and the first is what is relied on.
                 if !self.accepted.iter().any(|one| one.signer == *signer) {
                     let (image, signer, role) = (self.image.clone(), signer.clone(), self.demand.role);
-                    self.accepted.push(Verified { image, signer, role, at: self.now, origin, annotations, evidence });
+                    let at = self.now;
+                    self.accepted.push(Verified { image, signer, role, at, origin, annotations, identity, evidence });
                 }
             }
             (Err(reason), _) => self.rejected.push(Rejected { origin, reason }),
@@ -230,7 +241,7 @@ impl<'a> Check<'a> {
             }
             Content::Unreadable(reason) => return Err(reason.clone()),
         };
-        self.demand.annotated(&said.1)?;
+        self.demand.annotated(&said.annotations)?;
         Ok(said)
     }
 
@@ -242,7 +253,8 @@ impl<'a> Check<'a> {
         // As a borrow: the trust's own key, not the copy that was found.
         let signer = self.trust.keys().find(|key| *key == found.signer());
         let signer = signer.ok_or(Reason::UnknownKey { hint: None })?;
-        Ok((signer, found.statement().annotations(self.image.digest())))
+        let annotations = found.statement().annotations(self.image.digest());
+        Ok(Said { signer, annotations, identity: None })
     }
 
     fn simple(&self, payload: &[u8], signature: &str) -> Result<Said<'a>, Reason> {
@@ -254,7 +266,7 @@ impl<'a> Check<'a> {
             return Err(Reason::WrongDigest { found: signed.digest.to_string() });
         }
         may_speak(signer, |since| self.trust.named_before(&signed.digest, since))?;
-        Ok((signer, signed.annotations))
+        Ok(Said { signer, annotations: signed.annotations, identity: Some(signed.identity) })
     }
 }
 

@@ -109,7 +109,7 @@ fn a_key_is_replaced_in_good_order() {
     // Nobody has signed the oldest again: the journal had named it before.
     scene.run(&["verify", "--key", "new.pub", &old[0]], 11);
     let verified = scene.run(&["verify", &old[0]], 0).stdout();
-    assert!(verified.contains("a journal had named this digest before"), "{verified}");
+    assert!(verified.contains("a journal had named the image before"), "{verified}");
     scene.promote("staging", &old[0], NEW, 0);
     // And what the old key signs from now on is nobody's.
     let late = scene.release("1.3", OLD);
@@ -145,7 +145,7 @@ fn revoking_is_refused_while_a_journal_would_not_be_believed() {
     std::thread::sleep(std::time::Duration::from_secs(1));
     scene.ship("1.3", OLD);
     scene.checkout.write("schleuse.toml", &after);
-    assert!(scene.run(&["status"], 11).stderr().contains("after it was superseded"));
+    assert!(scene.run(&["status"], 11).stderr().contains("no key of today has adopted it"));
     scene.run(&["key", "rotate", "--key", NEW], 2);
     scene.run(&["key", "rotate", "--key", NEW, "--yes"], 0);
     scene.run(&["history", "dev", "--verify"], 0);
@@ -172,6 +172,8 @@ fn a_stolen_key_stops_everything_until_somebody_vouches() {
     assert!(said.contains("1.2") && said.contains("dev (way back)") && said.contains("nobody to ask"), "{said}");
     scene.run(&["status"], 11);
     scene.run(&["key", "rotate", "--key", NEW, "--yes"], 0);
+    // Nothing is left to vouch for: nobody is asked for a word again.
+    scene.run(&["key", "rotate", "--key", NEW], 0);
     scene.run(&["status"], 0);
     scene.run(&["history", "dev", "--verify"], 0);
     scene.run(&["verify", &releases[2]], 0);
@@ -181,6 +183,67 @@ fn a_stolen_key_stops_everything_until_somebody_vouches() {
     scene.run(&["rollback", "dev", "--yes", "--key", NEW], 0);
     assert_eq!(scene.dev(), releases[1]);
     scene.run(&["key", "revoke", "schleuse.pub", "--superseded"], 2);
+}
+
+#[test]
+fn what_a_thief_has_shipped_is_left_out() {
+    let scene = Scene::new();
+    let releases: Vec<String> = ["1.0", "1.1", "6.6", "1.2", "6.7"].map(|version| scene.ship(version, OLD)).into();
+    scene.run(&["key", "revoke", "schleuse.pub", "--compromised"], 0);
+    let plan = scene.run(&["key", "rotate", "--key", NEW, "--plan"], 0).stderr();
+    for version in ["1.0", "1.1", "6.6", "1.2", "6.7", "dev's #5 promoted", "dev's #1 promoted"] {
+        assert!(plan.contains(version), "{version} is vouched for, and not shown:\n{plan}");
+    }
+    let digits = |at: usize| releases[at].split_once("sha256:").unwrap().1[..12].to_owned();
+    let (first, second) = (digits(2), digits(4));
+    let except = ["key", "rotate", "--key", NEW, "--yes", "--except", &first, "--except", &second];
+    scene.run(&["key", "rotate", "--key", NEW, "--yes", "--except", "0123456789ab"], 2);
+    scene.run(&except, 0);
+    for bad in [&releases[2], &releases[4]] {
+        scene.run(&["verify", bad], 11);
+    }
+    // What runs is still the thief's, and every way back from it is not.
+    scene.run(&["verify", &releases[3]], 0);
+    for expected in [&releases[3], &releases[1], &releases[0]] {
+        scene.run(&["rollback", "dev", "--yes", "--key", NEW], 0);
+        assert_eq!(&scene.dev(), expected);
+    }
+    scene.run(&["rollback", "dev", "--yes", "--key", NEW], 10);
+    scene.run(&["history", "dev", "--verify"], 0);
+}
+
+#[test]
+fn a_rotation_keeps_every_word_of_the_old_signatures() {
+    let scene = Scene::new();
+    let image = scene.ship("1.0", OLD);
+    let name = format!("{}:1.0", scene.checkout.image);
+    scene.run(&["sign", "--key", OLD, "-a", "team=billing", "--identity", &name, &image], 0);
+    scene.run(&["sign", "--key", OLD, "-a", "stage=prod", "--formats", "bundle", &image], 0);
+    scene.run(&["key", "rotate", "--key", NEW], 0);
+    for annotation in ["team=billing", "stage=prod"] {
+        scene.run(&["verify", "--key", "new.pub", "-a", annotation, &image], 0);
+    }
+    scene.run(
+        &["evidence", "--key", "new.pub", "--type", "https://sigstore.dev/cosign/sign/v1", "--download", "out", &image],
+        0,
+    );
+    let named = std::fs::read_dir(scene.checkout.path().join("out")).unwrap().any(|file| {
+        let text = std::fs::read_to_string(file.unwrap().path()).unwrap();
+        let payload = text.split_once("\"payload\":\"").and_then(|(_, rest)| rest.split_once('"'));
+        payload.is_some_and(|(payload, _)| String::from_utf8(base64(payload)).unwrap().contains(&name))
+    });
+    assert!(named, "the name that a reader's policy may want");
+}
+
+fn base64(text: &str) -> Vec<u8> {
+    let value =
+        |c: u8| b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/".iter().position(|one| *one == c);
+    let bits: Vec<usize> = text.bytes().filter_map(value).collect();
+    let bytes = bits.chunks(4).flat_map(|four| {
+        let all = four.iter().fold(0, |all, one| all << 6 | one) << (6 * (4 - four.len()));
+        [all >> 16, all >> 8, all].map(|byte| byte as u8).into_iter().take(four.len() - 1)
+    });
+    bytes.collect()
 }
 
 #[test]

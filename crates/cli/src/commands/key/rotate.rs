@@ -2,12 +2,11 @@
 
 mod again;
 mod report;
+mod vouch;
 
-use std::io::BufRead as _;
-
-use schleuse_journal::{Adoption, Appended, RunId};
-use schleuse_model::{EnvironmentName, Exit, Explain};
-use schleuse_sign::{Fingerprint, KeyPair, Revocation, Role, Signer as _, Trust, TrustedKey};
+use schleuse_journal::{Adoption, Appended, RunId, ToAdopt};
+use schleuse_model::{Digest, EnvironmentName, Exit, Explain};
+use schleuse_sign::{Fingerprint, KeyPair, Role, Signer as _, Trust, TrustedKey};
 
 use super::staying::{Newest, Staying, newest, staying};
 use crate::context::Context;
@@ -39,6 +38,10 @@ pub(crate) struct Args {
     /// Why; is recorded
     #[arg(long, value_name = "TEXT")]
     reason: Option<String>,
+    /// Do not vouch for this release: it is not signed again, and is no way back any more; the first digits of its digest; may be
+    /// repeated
+    #[arg(long, value_name = "DIGEST")]
+    except: Vec<String>,
     /// Only say what would be done
     #[arg(long, visible_alias = "dry-run")]
     plan: bool,
@@ -64,6 +67,8 @@ enum CannotRotate {
     NobodyToAsk,
     #[error("not adopted: nothing was changed")]
     No,
+    #[error("`{0}` is not the digest of one release that runs, or that one could go back to")]
+    NoSuchRelease(String),
     #[error("somebody else has written to {0}'s journal just now")]
     Overtaken(EnvironmentName),
 }
@@ -71,7 +76,8 @@ enum CannotRotate {
 impl Explain for CannotRotate {
     fn exit(&self) -> Exit {
         match self {
-            Self::NotToday(_) | Self::NotOld(_) | Self::NoOther | Self::NobodyToAsk | Self::No => Exit::Usage,
+            Self::NotToday(_) | Self::NotOld(_) | Self::NoOther => Exit::Usage,
+            Self::NobodyToAsk | Self::No | Self::NoSuchRelease(_) => Exit::Usage,
             Self::Unfinished(_) => Exit::Blocked,
             Self::Overtaken(_) => Exit::LostRace,
         }
@@ -88,6 +94,7 @@ impl Explain for CannotRotate {
                 "where its key is compromised already: docs/RUNBOOK.md, \"The CI key is compromised\"".to_owned(),
             ],
             Self::NobodyToAsk => vec!["look at what runs, then say it with `--yes`".to_owned()],
+            Self::NoSuchRelease(_) => vec!["at least 7 digits; `schleuse key rotate --plan` shows them".to_owned()],
             Self::No => Vec::new(),
             Self::Overtaken(_) => vec!["look again: run the same command once more".to_owned()],
         }
@@ -102,11 +109,16 @@ pub(super) async fn run(args: &Args, context: &Context) -> Result<Exit, Failure>
     let old = old_keys(&ladder.trust, &own, from.map(|key| key.fingerprint()))?;
     let journals = newest(&ladder).await?;
     unfinished(&journals)?;
-    let stays = staying(&journals);
-    if needs_a_word(&old, &journals) && !args.plan {
-        vouch(args, context, &stays, &journals)?;
-    }
+    let except = vouch::except(&args.except, &journals)?;
+    let mut stays = staying(&journals);
+    stays.retain(|one| !except.contains(&one.release.digest));
     let again = Again::new(&ladder, &old, &signer, args.plan, context.now())?;
+    if vouch::is_needed(&old, &journals) && !is_done(&ladder, &again, &stays, &journals, &except).await? {
+        vouch::show(context, &stays, &journals, &except);
+        if !args.plan && !args.yes {
+            vouch::ask(context)?;
+        }
+    }
     let mut report = Rotated::new(own, &old, args.plan);
     for one in stays {
         let progress = context.progress(&format!("signing {} again", one.release.digest.short()));
@@ -115,7 +127,7 @@ pub(super) async fn run(args: &Args, context: &Context) -> Result<Exit, Failure>
         report.images.push(ResignedImage::new(one, done));
     }
     for one in journals {
-        report.journals.push(adopt(&ladder, args, context, &signer, one).await?);
+        report.journals.push(adopt(&ladder, args, context, &signer, &except, one).await?);
     }
     let left = report.images.iter().any(|image| image.signature == SignatureDone::Left);
     context.printer.report(&report)?;
@@ -146,37 +158,32 @@ fn unfinished(journals: &[Newest]) -> Result<(), CannotRotate> {
     }
 }
 
-/// Whether nothing but a person's word speaks for what is taken over.
-fn needs_a_word(old: &[TrustedKey], journals: &[Newest]) -> bool {
-    old.iter().any(|key| key.revoked() == Some(Revocation::Compromised))
-        || journals.iter().any(|one| one.found.as_ref().is_some_and(|found| found.needs_a_word()))
-}
-
-/// Shows what is adopted, and asks. Whoever has a stolen key could have written all of it.
-fn vouch(args: &Args, context: &Context, stays: &[Staying], journals: &[Newest]) -> Result<(), Failure> {
-    let printer = &context.printer;
-    printer.warn("a key that is not believed signed this: signing it again says that you know it to be right");
-    for one in stays {
-        printer.note(&format!("  {}  {}", crate::watch::described(&one.release), one.places.join(", ")));
+/// Whether there is nothing left to do, and so nothing to vouch for.
+async fn is_done(
+    ladder: &Ladder<'_>,
+    again: &Again<'_>,
+    stays: &[Staying],
+    journals: &[Newest],
+    except: &[Digest],
+) -> Result<bool, Failure> {
+    let pinned =
+        |one: &Newest| one.found.as_ref().is_none_or(|found| found.doubt().is_none() && !offers(found, except));
+    if !journals.iter().all(pinned) {
+        return Ok(false);
     }
-    for one in journals {
-        if let Some(found) = one.found.as_ref().filter(|found| found.needs_a_word()) {
-            let (entry, key) = (found.entry(), found.signer());
-            let what = format!("#{} {} by {} at {}", entry.sequence, entry.event.name(), entry.actor, entry.at);
-            printer.note(&format!("  {}'s journal ends with {what}, signed by {key}", one.environment));
+    let planned = again.planned();
+    for one in stays {
+        let done = planned.image(&ladder.names.image.pin(one.release.digest.clone())).await?;
+        if done.signature != SignatureDone::Already || done.evidence > 0 {
+            return Ok(false);
         }
     }
-    if args.yes {
-        return Ok(());
-    }
-    if !printer.settings().interactive {
-        return Err(CannotRotate::NobodyToAsk.into());
-    }
-    printer.prompt("Do you vouch for it? [y/N] ");
-    let mut answer = String::new();
-    let read = std::io::stdin().lock().read_line(&mut answer);
-    let yes = matches!(answer.trim().to_ascii_lowercase().as_str(), "y" | "yes");
-    if read.is_ok() && yes { Ok(()) } else { Err(CannotRotate::No.into()) }
+    Ok(true)
+}
+
+/// Whether one could go back to one of these.
+fn offers(found: &ToAdopt, except: &[Digest]) -> bool {
+    found.entry().state.good.iter().any(|placed| except.contains(&placed.release.digest))
 }
 
 async fn adopt(
@@ -184,13 +191,15 @@ async fn adopt(
     args: &Args,
     context: &Context,
     signer: &KeyPair,
+    except: &[Digest],
     one: Newest,
 ) -> Result<AdoptedJournal, Failure> {
     let Newest { environment, found } = one;
     let Some(found) = found else { return Ok(AdoptedJournal { environment, entry: JournalDone::Empty, sequence: 0 }) };
     let sequence = found.entry().sequence;
     // An entry by the new key pins everything before it already.
-    if found.doubt().is_none() && found.signer() == signer.public_key().fingerprint().short() {
+    let ours = found.doubt().is_none() && found.signer() == signer.public_key().fingerprint().short();
+    if ours && !offers(&found, except) {
         return Ok(AdoptedJournal { environment, entry: JournalDone::Already, sequence });
     }
     if args.plan {
@@ -202,6 +211,7 @@ async fn adopt(
         actor: ladder.actor(),
         policy: ladder.project.policy_digest(context)?,
         reason: args.reason.clone(),
+        without: except.to_vec(),
     };
     match journal.adopt(&found, adoption, signer, context.now()).await? {
         Appended::Won(entry) => {
