@@ -4,6 +4,8 @@ mod attesting;
 mod legacy_tag;
 mod signing;
 
+use bytes::Bytes;
+use futures_util::future::try_join_all;
 use schleuse_model::{Digest, PinnedRef, Timestamp};
 use schleuse_oci::{Body, Descriptor, Error as OciError, Pull, Push, Referrers};
 
@@ -76,9 +78,13 @@ pub async fn attach_statement(
 }
 
 async fn push_blobs(store: Store<'_>, image: &PinnedRef, artifact: &Artifact) -> Result<(), Error> {
-    for (descriptor, bytes) in &artifact.blobs {
-        store.push.push_blob(image.repository(), descriptor, Body::Bytes(bytes.clone())).await?;
-    }
+    let push = |(descriptor, bytes): &'_ (Descriptor, Bytes)| {
+        let body = Body::Bytes(bytes.clone());
+        let descriptor = descriptor.clone();
+        async move { store.push.push_blob(image.repository(), &descriptor, body).await }
+    };
+    // At the same time: each is a few requests, and together they are most of what signing waits for.
+    try_join_all(artifact.blobs.iter().map(push)).await?;
     Ok(())
 }
 

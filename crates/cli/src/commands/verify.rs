@@ -79,6 +79,8 @@ impl FromStr for Require {
 
 /// Images looked at at a time.
 const CONCURRENT: usize = 16;
+/// Attestations may be large: fewer images at a time.
+const CONCURRENT_ATTESTED: usize = 2;
 
 /// What all images are held against.
 struct Question<'a> {
@@ -117,7 +119,7 @@ pub(crate) async fn run(args: &Args, context: &Context) -> Result<Exit, Failure>
             let (question, client) = (&question, clients.get(image.repository().host()));
             async move { (image, question.ask(client, image).await) }
         })
-        .buffered(CONCURRENT);
+        .buffered(if args.kind.is_some() { CONCURRENT_ATTESTED } else { CONCURRENT });
     let mut answers = Vec::new();
     while let Some((image, outcome)) = outcomes.next().await {
         // One image that is not: an error as any other. Among several: a line of the answer.

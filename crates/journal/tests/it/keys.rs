@@ -65,13 +65,18 @@ impl Keys {
         let predicate = schleuse_model::json::to_bytes(&entry);
         let kind = schleuse_model::predicate::JOURNAL_ENTRY_V1;
         let statement = Statement::new(kind, entry.image.to_string(), &entry.release.digest, predicate).unwrap();
-        let envelope = sign_statement(key, &statement).unwrap();
+        self.put(key, &statement, entry.sequence).await;
+    }
+
+    /// Puts what `key` signs where entry `sequence` is looked for.
+    async fn put(&self, key: &KeyPair, statement: &Statement, sequence: u64) {
+        let envelope = sign_statement(key, statement).unwrap();
         let tag = |sequence| entry_tag(&self.world.names.journal, &"staging".parse().unwrap(), sequence).unwrap();
         let client = &self.world.client;
         let mut forged: ImageManifest = client.tagged(&tag(1)).await.unwrap().unwrap().as_image().unwrap();
         forged.layers[0] = Descriptor::of(&forged.layers[0].media_type, &envelope).with_data(&envelope);
         client.push_blob(&self.world.names.journal, &forged.layers[0], Body::from(envelope)).await.unwrap();
-        client.tag(&tag(entry.sequence), &forged.to_manifest()).await.unwrap();
+        client.tag(&tag(sequence), &forged.to_manifest()).await.unwrap();
     }
 }
 
@@ -146,6 +151,35 @@ async fn a_retired_key_appends_nothing_behind_the_new_one_however_it_is_dated() 
     assert!(journal.head().await.unwrap_err().to_string().contains("rests on entry #5"));
     let tail: Vec<u64> = journal.to_adopt().await.unwrap().unwrap().tail().map(|(entry, _)| entry.sequence).collect();
     assert_eq!(tail, [5, 4]);
+}
+
+/// A statement about two images, signed for the sake of the one, read for the other.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_statement_about_two_images_is_no_entry() {
+    let keys = Keys::two_promotions().await;
+    let second = keys.journal(None).head().await.unwrap().unwrap();
+    let mut entry = second.entry().clone();
+    entry.sequence = 3;
+    entry.previous = Some(second.digest().clone());
+    promotes(9, 300)(&mut entry);
+    let predicate = String::from_utf8(schleuse_model::json::to_bytes(&entry)).unwrap();
+    let about = |digests: &[&Digest]| {
+        let subjects: Vec<String> =
+            digests.iter().map(|digest| format!(r#"{{"digest":{{"sha256":"{}"}}}}"#, digest.hex())).collect();
+        let kind = schleuse_model::predicate::JOURNAL_ENTRY_V1;
+        let text = format!(
+            r#"{{"_type":"https://in-toto.io/Statement/v1","subject":[{}],"predicateType":"{kind}","predicate":{predicate}}}"#,
+            subjects.join(",")
+        );
+        let limit = text.len();
+        Statement::parse(text.into(), limit).unwrap()
+    };
+    let other = Digest::sha256(b"the image that somebody wanted signed");
+    keys.put(&keys.new, &about(&[&entry.release.digest, &other]), 3).await;
+    let error = keys.journal(None).head().await.unwrap_err();
+    assert!(error.to_string().contains("about another image than its release"), "{error}");
+    keys.put(&keys.new, &about(&[&entry.release.digest]), 3).await;
+    assert_eq!(keys.journal(None).head().await.unwrap().unwrap().entry().sequence, 3, "but for that it was one");
 }
 
 #[tokio::test(flavor = "multi_thread")]

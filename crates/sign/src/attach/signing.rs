@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use futures_util::join;
 use schleuse_model::{PinnedRef, Timestamp};
 
 use super::{Store, Written, attach_statement, legacy_tag, subject};
@@ -52,17 +53,28 @@ pub async fn sign_image(
     options: &SignOptions,
     now: Timestamp,
 ) -> Result<Signed, Error> {
-    let bundle =
-        if options.bundle { sign_bundle(store, image, signer, options, now).await? } else { Written::NotWanted };
-    let legacy = if options.legacy {
-        let payload =
-            simple::payload(image.repository(), image.digest(), options.identity.as_deref(), &options.annotations);
-        let append = |existing: Option<&_>| legacy::append_signature(existing, &payload, signer);
-        legacy_tag::merge(store, image, legacy::SIGNATURES, append).await?
-    } else {
-        Written::NotWanted
-    };
-    Ok(Signed { bundle, legacy })
+    // At the same time, and each to its end: the one is there whatever becomes of the other.
+    let (bundle, legacy) = join!(
+        async {
+            if options.bundle { sign_bundle(store, image, signer, options, now).await } else { Ok(Written::NotWanted) }
+        },
+        async {
+            if options.legacy { sign_legacy(store, image, signer, options).await } else { Ok(Written::NotWanted) }
+        },
+    );
+    Ok(Signed { bundle: bundle?, legacy: legacy? })
+}
+
+async fn sign_legacy(
+    store: Store<'_>,
+    image: &PinnedRef,
+    signer: &dyn Signer,
+    options: &SignOptions,
+) -> Result<Written, Error> {
+    let identity = options.identity.as_deref();
+    let payload = simple::payload(image.repository(), image.digest(), identity, &options.annotations);
+    let append = |existing: Option<&_>| legacy::append_signature(existing, &payload, signer);
+    legacy_tag::merge(store, image, legacy::SIGNATURES, append).await
 }
 
 async fn sign_bundle(

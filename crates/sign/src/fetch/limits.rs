@@ -25,9 +25,9 @@ impl Limits {
     /// are read, [`SIGNATURE_LIMIT`] bytes each.
     pub const SIGNATURES: Self =
         Self { listed: 1 << 14, count: 256, bytes: SIGNATURE_LIMIT, total: 256 * SIGNATURE_LIMIT };
-    /// For attestations: as many, [`ATTESTATION_LIMIT`] bytes each and 1 GiB together, what a small CI machine can spare. 256 that
+    /// For attestations: as many, [`ATTESTATION_LIMIT`] bytes each and 256 MiB together, what a small CI machine can spare. 256 that
     /// are as large as they may be would have 16 GiB.
-    pub const ATTESTATIONS: Self = Self { bytes: ATTESTATION_LIMIT, total: 1 << 30, ..Self::SIGNATURES };
+    pub const ATTESTATIONS: Self = Self { bytes: ATTESTATION_LIMIT, total: 256 << 20, ..Self::SIGNATURES };
 
     /// Refuses to read candidate number `read` (from 0).
     pub(super) fn allow(self, read: usize, image: &PinnedRef) -> Result<(), Error> {
