@@ -39,13 +39,21 @@ pub(crate) async fn yes_no(context: &Context, text: &str, enter: Enter) -> Resul
         Enter::Yes => "[Y/n]",
         Enter::No => "[y/N]",
     };
-    context.printer.prompt(&format!("{text} {choices} "));
+    Ok(is_yes(&line(context, &format!("{text} {choices} ")).await?, enter))
+}
+
+/// Asks, and reads a line with its line break; empty at the end of the input.
+///
+/// # Errors
+/// If stdin cannot be read.
+pub(crate) async fn line(context: &Context, text: &str) -> Result<String, NoAnswer> {
+    context.printer.prompt(text);
     // On a thread of its own: Ctrl-C drops this future, and the thread ends with the process.
     let read = || {
         let mut line = String::new();
         io::stdin().lock().take(LONGEST).read_line(&mut line).map(|_| line)
     };
-    Ok(is_yes(&tokio::task::spawn_blocking(read).await.map_err(io::Error::other)??, enter))
+    Ok(tokio::task::spawn_blocking(read).await.map_err(io::Error::other)??)
 }
 
 fn is_yes(line: &str, enter: Enter) -> bool {
