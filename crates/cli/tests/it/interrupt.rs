@@ -1,15 +1,17 @@
 //! Ctrl-C and SIGTERM while something blocks that is not ours: a FIFO nobody writes to, stdin that never ends, a question.
 
 use std::fs::File;
-use std::io::{Read as _, Write as _};
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::net::TcpListener;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use nix::pty::{OpenptyResult, openpty};
 use nix::sys::signal::{Signal, kill};
 use nix::sys::stat::Mode;
 use nix::unistd::{Pid, mkfifo};
+use tokio::time::Instant;
 
 use crate::support::{Checkout, nobody, registry};
 
@@ -81,8 +83,39 @@ fn a_fifo_somebody_writes_to_is_read() {
     let image = checkout.run(&["build"]).done().exits(0).stdout().trim().to_owned();
     let path = checkout.path().join("fifo");
     fifo(&path);
-    let writer = std::thread::spawn(move || File::options().write(true).open(path).unwrap().write_all(b"{}").unwrap());
+    // Opened and written once: who reads it twice waits for ever.
+    let feed = |bytes: Vec<u8>| {
+        let path = path.clone();
+        std::thread::spawn(move || File::options().write(true).open(path).unwrap().write_all(&bytes).unwrap())
+    };
+    let private = std::fs::read(checkout.path().join("schleuse.key")).unwrap();
     let attest = ["attest", &image, "--type", "urn:x", "--key", "schleuse.key", "--predicate", "fifo"];
-    checkout.run(&attest).done().exits(0);
-    writer.join().unwrap();
+    for (bytes, arguments) in [
+        (b"{}".to_vec(), &attest[..]),
+        (private.clone(), &["key", "inspect", "fifo"]),
+        (private.clone(), &["key", "public", "fifo"]),
+        (private, &["sign", "--key", "fifo", &image]),
+    ] {
+        let writer = feed(bytes);
+        checkout.run(arguments).done().exits(0);
+        writer.join().unwrap();
+    }
+}
+
+#[test]
+fn a_run_that_waits_long_says_so_once_where_no_line_can_stand() {
+    // Takes connections and never answers.
+    let silent = TcpListener::bind("127.0.0.1:0").unwrap();
+    let checkout = Checkout::new(silent.local_addr().unwrap());
+    let image = format!("{}:x", checkout.image);
+    let start = |more: &[&str]| {
+        let mut command = checkout.run(&[&["verify", image.as_str()], more].concat()).command();
+        command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap()
+    };
+    let (mut told, quiet) = (start(&[]), start(&["--quiet"]));
+    let mut line = String::new();
+    BufReader::new(told.stderr.take().unwrap()).read_line(&mut line).unwrap();
+    assert_eq!(line, "still looking for signatures after 10 s\n");
+    assert_eq!(stop(told, Signal::SIGTERM).0, Some(130));
+    assert!(stop(quiet, Signal::SIGTERM).1.starts_with("error: interrupted by SIGTERM"));
 }
