@@ -58,6 +58,11 @@ impl Explain for FileError {
     }
 }
 
+/// A path in an answer. JSON is text and paths are bytes: what is no UTF-8 is replaced, as on the terminal.
+pub(crate) fn shown(path: &Path) -> String {
+    path.display().to_string()
+}
+
 /// Reads a file of at most `limit` bytes.
 ///
 /// # Errors

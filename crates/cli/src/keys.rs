@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use schleuse_model::{Exit, Explain, Secret};
-use schleuse_sign::keys::KEY_FILE_LIMIT;
+use schleuse_sign::keys::{Described, KEY_FILE_LIMIT};
 use schleuse_sign::{KeyError, KeyPair, PublicKey, Signer as _};
 
 use crate::context::Context;
@@ -60,6 +60,15 @@ pub(crate) enum KeyProblem {
     /// A key service that is not supported.
     #[error("keys at `{0}` are not supported: a key is a file, or a variable that holds it (env://NAME)")]
     Service(String),
+    /// A name without a letter.
+    #[error("the name of the key is empty")]
+    NoName,
+    /// Not a file.
+    #[error("{} is a folder, not a key file", _0.display())]
+    Folder(PathBuf),
+    /// Nothing can be signed with it.
+    #[error("{0} is a public key: signing needs the private one")]
+    PublicHalf(String),
     /// It is there and cannot be used.
     #[error("cannot use the key {name}")]
     Unusable {
@@ -83,6 +92,16 @@ impl Explain for KeyProblem {
             ],
             Self::NotSet(_) => vec!["on GitHub Actions the job has to map the secret to the variable".to_owned()],
             Self::Service(_) => Vec::new(),
+            Self::NoName => {
+                vec![format!("in a script: is the variable behind it set? a key is a file, or {SCHEME}NAME")]
+            }
+            Self::Folder(path) => {
+                vec![format!("name the file in it, such as {}", path.join("schleuse.key").display())]
+            }
+            Self::PublicHalf(_) => vec![
+                "name its other half, the file that `schleuse key generate` called NAME.key".to_owned(),
+                format!("or set {VARIABLE} to that file's content"),
+            ],
             Self::Unusable { source, .. } => source.hints(),
         }
     }
@@ -116,6 +135,14 @@ pub(crate) async fn signers(context: &Context, flags: &[String]) -> Result<Vec<K
 /// Opens the private key at `reference` with its password.
 pub(crate) async fn unlock(context: &Context, reference: &KeyReference) -> Result<KeyPair, Failure> {
     let file = content(context, reference)?;
+    open(context, reference, file).await
+}
+
+async fn open(context: &Context, reference: &KeyReference, file: Secret<Vec<u8>>) -> Result<KeyPair, Failure> {
+    // Before anybody is asked for a password that it does not have.
+    if PublicKey::from_pem(file.expose()).is_ok() {
+        return Err(KeyProblem::PublicHalf(reference.to_string()).into());
+    }
     let password = password::existing(context).await?;
     let opened = tokio::task::spawn_blocking(move || KeyPair::decrypt(file.expose(), &password));
     let interrupted = |_| KeyError::Malformed("unlocking it was interrupted".to_owned());
@@ -125,14 +152,31 @@ pub(crate) async fn unlock(context: &Context, reference: &KeyReference) -> Resul
 /// The public key at `reference`, whose file may hold the private key too: then it is unlocked.
 pub(crate) async fn public(context: &Context, reference: &KeyReference) -> Result<PublicKey, Failure> {
     let file = content(context, reference)?;
-    match PublicKey::from_pem(file.expose()) {
-        Ok(key) => Ok(key),
-        Err(KeyError::Label { found, .. }) if found.ends_with("PRIVATE KEY") => {
-            let pair = unlock(context, reference).await?;
-            Ok(pair.public_key().clone())
+    public_of(context, reference, file).await
+}
+
+/// The public key in `file`, read from `reference`: a FIFO gives its content once.
+pub(crate) async fn public_of(
+    context: &Context,
+    reference: &KeyReference,
+    file: Secret<Vec<u8>>,
+) -> Result<PublicKey, Failure> {
+    match Described::of(file.expose()) {
+        Ok(Described::Public(key)) => Ok(key),
+        Ok(Described::Plain(key)) => {
+            warn_of_plain(context);
+            Ok(key)
         }
+        Ok(Described::Encrypted { .. }) => Ok(open(context, reference, file).await?.public_key().clone()),
         Err(source) => Err(reference.unusable(source).into()),
     }
+}
+
+/// A private key lies there without encryption.
+pub(crate) fn warn_of_plain(context: &Context) {
+    context
+        .printer
+        .warn("this private key is not encrypted: whoever can read it can sign; `schleuse key import` helps");
 }
 
 /// The public key in a file that must hold nothing else.
@@ -147,6 +191,8 @@ pub(crate) fn content(context: &Context, reference: &KeyReference) -> Result<Sec
         KeyReference::File(path) if path.to_string_lossy().contains("://") => {
             Err(KeyProblem::Service(reference.to_string()).into())
         }
+        KeyReference::File(path) if path.as_os_str().is_empty() => Err(KeyProblem::NoName.into()),
+        KeyReference::File(path) if path.is_dir() => Err(KeyProblem::Folder(path.clone()).into()),
         KeyReference::File(path) => Ok(Secret::new(files::read(path, KEY_FILE_LIMIT)?)),
         KeyReference::Variable(name) => match context.variables.get(name) {
             Some(text) => Ok(Secret::new(text.as_bytes().to_vec())),

@@ -30,6 +30,7 @@ mod password;
 mod progress;
 mod project;
 mod provenance;
+mod question;
 mod random;
 mod reference;
 mod settings;

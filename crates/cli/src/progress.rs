@@ -8,6 +8,7 @@ use schleuse_model::time::human;
 use tokio::time::Instant;
 
 use crate::output::Printer;
+use crate::settings::Verbosity;
 
 /// How often the line is drawn again.
 const TICK: Duration = Duration::from_millis(120);
@@ -15,6 +16,8 @@ const TICK: Duration = Duration::from_millis(120);
 const DELAY: Duration = Duration::from_millis(400);
 /// The most that is shown of the text, in characters: with frame and time it fits into 80 columns.
 const WIDTH: usize = 64;
+/// After this a run without a terminal says what it waits for. A request is given up much later.
+const LONG: Duration = Duration::from_secs(10);
 const FRAMES: [&str; 4] = ["·  ", "·· ", "···", " ··"];
 
 /// The line, while this lives.
@@ -31,7 +34,7 @@ impl Progress {
     /// Shows `text` until dropped, if the printer shows progress at all.
     pub(crate) fn start(printer: &Printer, text: &str) -> Self {
         if !printer.settings().progress {
-            return Self(None);
+            return Self::start_patient(printer, text);
         }
         let (sender, receiver) = mpsc::channel::<String>();
         let (printer, mut text) = (printer.clone(), text.to_owned());
@@ -55,6 +58,29 @@ impl Progress {
         };
         // Without a thread there is no progress line; the work goes on.
         let thread = std::thread::Builder::new().name("progress".to_owned()).spawn(draw).ok();
+        Self(Some(Running { text: sender, thread }))
+    }
+
+    /// Where no line can stand: one note, once it takes long. Silence looks like a hang, and a log of dots helps nobody.
+    fn start_patient(printer: &Printer, text: &str) -> Self {
+        if printer.settings().verbosity == Verbosity::Quiet {
+            return Self(None);
+        }
+        let (sender, receiver) = mpsc::channel::<String>();
+        let (printer, mut text) = (printer.clone(), text.to_owned());
+        let wait = move || {
+            let began = Instant::now();
+            loop {
+                match receiver.recv_timeout(LONG.saturating_sub(began.elapsed())) {
+                    Ok(newer) => text = newer,
+                    Err(RecvTimeoutError::Timeout) => {
+                        break printer.note(&format!("still {text} after {} s", LONG.as_secs()));
+                    }
+                    Err(RecvTimeoutError::Disconnected) => break,
+                }
+            }
+        };
+        let thread = std::thread::Builder::new().name("patience".to_owned()).spawn(wait).ok();
         Self(Some(Running { text: sender, thread }))
     }
 

@@ -10,13 +10,14 @@ use schleuse_sign::{Evidence, Limits, Role, Source, Trust, evidence};
 use serde::Serialize;
 
 use crate::context::Context;
-use crate::failure::Failure;
+use crate::failure::{Failure, FailureReport};
 use crate::output::{Page, Report};
 use crate::project::Project;
 use crate::reference::pinned;
-use crate::settings::RegistryArgs;
+use crate::settings::{Format, RegistryArgs};
 use crate::subjects::{self, Subject};
 use crate::trusted::trusted;
+use download::Downloaded;
 
 /// List what is signed and attested about an image, and download it
 ///
@@ -41,7 +42,7 @@ pub(crate) struct Args {
     /// Write what is verified into this folder
     #[arg(long, value_name = "FOLDER")]
     download: Option<PathBuf>,
-    /// Download also what is not verified: anybody could have put it there
+    /// Download also what is not verified, as unverified-NAME: anybody could have put it there
     #[arg(long, requires = "download")]
     unverified: bool,
     #[command(flatten)]
@@ -53,7 +54,10 @@ struct Answer {
     image: PinnedRef,
     evidence: Vec<Item>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    downloaded: Vec<PathBuf>,
+    downloaded: Vec<String>,
+    /// Why not everything is downloaded.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error: Option<FailureReport>,
 }
 
 #[derive(Serialize)]
@@ -122,12 +126,13 @@ impl Report for Answer {
             page.line(format_args!("{kind:<28}  {signer:<13}  {made:<20}  {size:>8}  {found:<20}  {verdict}"));
         }
         for path in &self.downloaded {
-            page.line(path.display());
+            page.line(path);
         }
     }
 }
 
 pub(crate) async fn run(args: &Args, context: &Context) -> Result<Exit, Failure> {
+    args.download.as_deref().map(download::can_be_folder).transpose()?;
     let project = context.project(&args.registry.flags())?;
     let trust = if args.key.is_empty() { own(&project, context) } else { trusted(&args.key, context)? };
     let client = project.client(context, args.image.repository())?;
@@ -147,15 +152,26 @@ pub(crate) async fn run(args: &Args, context: &Context) -> Result<Exit, Failure>
         }
     }
     drop(progress);
-    let downloaded = match &args.download {
-        Some(folder) => download::write(folder, &found, args.unverified)?,
-        None => Vec::new(),
+    let Downloaded { files, problem } = match &args.download {
+        Some(folder) => download::write(folder, &found, args.unverified),
+        None => Downloaded::default(),
     };
     if items.is_empty() {
         context.printer.note(&format!("the registry has nothing of the kind about {image}"));
     }
-    context.printer.report(&Answer { image, evidence: items, downloaded })?;
-    Ok(Exit::Done)
+    let mut answer = Answer { image, evidence: items, downloaded: files, error: None };
+    match problem {
+        // A machine format is one document: the error stands in it, beside what was written in spite of it.
+        Some(failure) if context.printer.settings().format == Format::Json => {
+            answer.error = Some(failure.report());
+            context.printer.report(&answer)?;
+            Ok(failure.exit())
+        }
+        problem => {
+            context.printer.report(&answer)?;
+            problem.map_or(Ok(Exit::Done), Err)
+        }
+    }
 }
 
 /// The project's trust. Without one there is still something to list: nothing of it is verified then.

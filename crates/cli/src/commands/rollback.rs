@@ -1,6 +1,5 @@
 //! `schleuse rollback`.
 
-use std::io::BufRead as _;
 use std::sync::Arc;
 
 use schleuse_model::{Exit, Explain};
@@ -13,6 +12,7 @@ use crate::failure::Failure;
 use crate::keys;
 use crate::ladder::Ladder;
 use crate::project::Patience;
+use crate::question::{self, Enter};
 use crate::settings::ConnectionArgs;
 use crate::watch::{Watch, described};
 
@@ -74,7 +74,7 @@ pub(crate) async fn run(args: &Args, context: &Context) -> Result<Exit, Failure>
     if !args.yes {
         // A journal that gives no answer does not stop a way back: it only cannot be described.
         let known = way_back(&environment, &request).await.ok().flatten();
-        agree(context, rung.name.as_str(), known.as_ref())?;
+        agree(context, rung.name.as_str(), known.as_ref()).await?;
     }
     let signer = Arc::new(keys::signer(context, args.key.as_deref()).await?);
     let watch = Arc::new(Watch::new(context.printer.clone(), context.clock.clone()));
@@ -87,7 +87,7 @@ pub(crate) async fn run(args: &Args, context: &Context) -> Result<Exit, Failure>
     Ok(outcome.exit())
 }
 
-fn agree(context: &Context, environment: &str, known: Option<&WayBack>) -> Result<(), Failure> {
+async fn agree(context: &Context, environment: &str, known: Option<&WayBack>) -> Result<(), Failure> {
     if !context.printer.settings().interactive {
         return Err(NotAgreed::Nobody.into());
     }
@@ -96,10 +96,6 @@ fn agree(context: &Context, environment: &str, known: Option<&WayBack>) -> Resul
         format!("{leaves} -> {}", described(&known.returns_to))
     });
     let change = change.unwrap_or_else(|| "to the instance that was kept".to_owned());
-    context.printer.prompt(&format!("{environment}: {change}. Go? [Y/n] "));
-    let mut answer = String::new();
-    let read = std::io::stdin().lock().read_line(&mut answer);
-    let yes = matches!(answer.trim().to_ascii_lowercase().as_str(), "" | "y" | "yes");
-    // End of input is no yes.
-    if read.is_ok_and(|bytes| bytes > 0) && yes { Ok(()) } else { Err(NotAgreed::No.into()) }
+    let yes = question::yes_no(context, &format!("{environment}: {change}. Go?"), Enter::Yes).await?;
+    if yes { Ok(()) } else { Err(NotAgreed::No.into()) }
 }

@@ -28,7 +28,8 @@ use report::{Answer, ImageAnswer, Outcome};
 
 /// Check that images are signed, or attested, by keys you trust
 ///
-/// Without --key the keys of [trust] build in schleuse.toml count. Nothing but the registry is asked.
+/// Without --key the keys of [trust] build in schleuse.toml count. Nothing but the registry is asked; only
+/// where one of them is superseded, also the project's journals: what they named before still holds.
 #[derive(clap::Args, Debug)]
 #[command(after_help = "\
 Examples:

@@ -1,6 +1,5 @@
 //! The stage: runs the real verbs, shows what they print, and insists on how they end.
 
-use std::io::BufRead as _;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,6 +11,7 @@ use super::error::{DemoError, file};
 use super::scene::Scene;
 use crate::context::Context;
 use crate::failure::Failure;
+use crate::question;
 
 /// How long one verb may take. The slowest here takes seconds.
 const DEADLINE: Duration = Duration::from_secs(60);
@@ -60,7 +60,7 @@ impl<'a> Stage<'a> {
 
     /// Runs a verb, shows it, and insists on its exit code.
     pub(crate) async fn run(&self, arguments: &[&str], expected: Exit) -> Result<(), Failure> {
-        self.announce(arguments);
+        self.announce(arguments).await;
         let ended = self.program(arguments).run_attached().await?;
         insist(arguments, ended, &[expected])
     }
@@ -71,7 +71,7 @@ impl<'a> Stage<'a> {
         arguments: &[&str],
         moment: impl Future<Output = ()>,
     ) -> Result<(), Failure> {
-        self.announce(arguments);
+        self.announce(arguments).await;
         // The loser is dropped: the program and its group are killed with it.
         tokio::select! {
             () = moment => Ok(()),
@@ -85,7 +85,7 @@ impl<'a> Stage<'a> {
     /// Runs two verbs at the same time and shows them one after the other. One must end with each of the exit codes.
     pub(crate) async fn race(&self, lanes: [&[&str]; 2], expected: [Exit; 2]) -> Result<(), Failure> {
         for arguments in lanes {
-            self.announce(arguments);
+            self.announce(arguments).await;
         }
         let [left, right] = lanes;
         let (left, right) = tokio::join!(self.program(left).run(), self.program(right).run());
@@ -126,17 +126,15 @@ impl<'a> Stage<'a> {
         Ok(pinned.ok_or_else(gone)?.digest().clone())
     }
 
-    fn announce(&self, arguments: &[&str]) {
+    async fn announce(&self, arguments: &[&str]) {
         let paint = self.context.printer.paint();
         let quoted = |text: &&str| if text.contains(' ') { format!("\"{text}\"") } else { (*text).to_owned() };
         let shown = arguments.iter().map(quoted).collect::<Vec<_>>().join(" ");
         self.say("");
         self.say(&format!("{} {}", paint.hint("$"), paint.strong(format_args!("schleuse {shown}"))));
         if self.step && self.context.printer.settings().interactive {
-            self.context.printer.prompt("  (Enter) ");
-            let mut line = String::new();
             // End of input goes on by itself.
-            let _ = std::io::stdin().lock().read_line(&mut line);
+            let _ = question::line(self.context, "  (Enter) ").await;
         }
     }
 

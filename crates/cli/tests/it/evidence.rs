@@ -1,6 +1,8 @@
 //! `schleuse sign`, `attest`, `verify` and `evidence` of an index of two images.
 
+use std::ffi::OsStr;
 use std::net::SocketAddr;
+use std::os::unix::ffi::OsStrExt as _;
 
 use schleuse_client::Client;
 use schleuse_model::{PinnedRef, Repository};
@@ -266,10 +268,14 @@ fn evidence_is_listed_with_a_verdict_and_downloaded_if_it_is_good() {
         .unwrap();
     assert_eq!(std::fs::read_to_string(&predicate).unwrap(), BOM);
     std::fs::write(&predicate, "changed").unwrap();
-    assert!(shelf.error(2, &download).contains("exists already and is not overwritten"));
+    let name = predicate.file_name().unwrap().to_str().unwrap();
+    let error = shelf.error(2, &download);
+    assert!(error.contains(&format!("out/{name} is there with other content; it was not overwritten")), "{error}");
     assert_eq!(std::fs::read_to_string(&predicate).unwrap(), "changed");
     std::fs::remove_dir_all(&folder).unwrap();
     assert_eq!(files(shelf.run(0, &[&download[..], &["--unverified"]].concat())), 6);
+    let doubtful = std::fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
+    assert_eq!(doubtful.filter(|name| name.starts_with("unverified-cyclonedx-")).count(), 2);
     // Without anybody to trust there is still something to see.
     let elsewhere = tempfile::tempdir().unwrap();
     let done = crate::support::schleuse(elsewhere.path(), &["evidence", amd64]).done().exits(0);
@@ -278,6 +284,58 @@ fn evidence_is_listed_with_a_verdict_and_downloaded_if_it_is_good() {
         "{}",
         done.stderr()
     );
+}
+
+#[test]
+fn what_stands_in_the_way_of_a_download_stops_nothing_else() {
+    let shelf = shelf();
+    let image = shelf.children[0].as_str();
+    let attest = ["attest", image, "--type", "cyclonedx", "--predicate", "bom.json", "--key", "schleuse.key"];
+    shelf.run(0, &[&attest[..], &["--formats", "bundle,legacy"]].concat());
+    let download = ["evidence", "--download", "out", image];
+    let files = |done: &crate::support::Done| -> Vec<String> {
+        done.stdout().lines().filter(|line| line.starts_with("out/")).map(str::to_owned).collect()
+    };
+    let all = files(&shelf.run(0, &download));
+    assert_eq!(all.len(), 4);
+    let at = |name: &str| shelf.checkout.path().join(name);
+    std::fs::remove_dir_all(at("out")).unwrap();
+    std::fs::create_dir(at("out")).unwrap();
+    std::fs::write(at(&all[0]), "other").unwrap();
+    // Opening it would wait for a writer, for ever.
+    nix::unistd::mkfifo(&at(&all[1]), nix::sys::stat::Mode::S_IRWXU).unwrap();
+    let done = shelf.run(2, &download);
+    assert_eq!(files(&done), all[2..], "the rest is written, and named");
+    let expected = format!(
+        "error: 2 files were not overwritten\n  why: {} is there with other content\n  why: {} is there and is not a \
+         regular file\nhint: everything else is downloaded: move this away, or name another folder\n",
+        all[0], all[1]
+    );
+    assert_eq!(done.stderr(), expected);
+    let json = shelf.run(2, &[&download[..], &["--format", "json"]].concat()).json("result");
+    assert_eq!((json["downloaded"].as_array().unwrap().len(), &json["error"]["exit"]), (2, &2.into()));
+    assert!(json["error"]["causes"][0].as_str().unwrap().contains(&all[0]), "{json}");
+
+    insta::assert_snapshot!(shelf.error(2, &["evidence", "--download", "bom.json", image]), @r"
+    error: bom.json is not a folder
+    hint: `--download` makes a folder, or writes into one: name another
+    ");
+    assert!(shelf.error(2, &["evidence", "--download", "bom.json/x", image]).contains("bom.json/x is not a folder"));
+}
+
+#[test]
+fn a_folder_whose_name_is_no_text_is_written_to_and_named() {
+    let shelf = shelf();
+    shelf.run(0, &["sign", "--key", "schleuse.key", &shelf.index]);
+    let name = OsStr::from_bytes(b"out-\xff");
+    for format in ["json", "human"] {
+        let mut command = shelf.checkout.run(&["evidence", &shelf.index, "--format", format, "--download"]).command();
+        let output = command.arg(name).output().unwrap();
+        assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));
+        let answer = String::from_utf8(output.stdout).unwrap();
+        assert!(answer.contains("out-\u{fffd}/signature-"), "{answer}");
+    }
+    assert_eq!(std::fs::read_dir(shelf.checkout.path().join(name)).unwrap().count(), 3);
 }
 
 #[test]
@@ -298,4 +356,12 @@ fn several_images_in_one_call_and_a_no_weighs_more_than_no_answer() {
     assert_eq!((&mixed["images"][1]["error"]["exit"], &mixed["images"][2]["error"]["exit"]), (&1.into(), &11.into()));
     let page = shelf.run(11, &["verify", index, other]).stdout();
     assert!(page.contains("not trusted") && page.contains("no transparency log was consulted"), "{page}");
+}
+
+#[test]
+fn help_says_what_is_asked_beside_the_registry() {
+    let folder = tempfile::tempdir().unwrap();
+    let help = crate::support::schleuse(folder.path(), &["verify", "--help"]).done().exits(0).stdout();
+    let words = help.split_whitespace().collect::<Vec<_>>().join(" ");
+    assert!(words.contains("only where one of them is superseded, also the project's journals"), "{help}");
 }

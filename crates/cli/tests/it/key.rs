@@ -1,5 +1,7 @@
 //! `schleuse key`.
 
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::PermissionsExt as _;
 
 use crate::support::{PASSWORD, schleuse};
@@ -93,6 +95,12 @@ fn a_plain_key_is_imported_and_left_as_it_is() {
     std::fs::write(folder.path().join("plain.pem"), &plain).unwrap();
     let open = run(&["key", "inspect", "plain.pem"]).done().exits(0);
     assert!(open.stderr().contains("is not encrypted") && open.stdout().contains("ed25519"), "{}", open.stderr());
+    let half = run(&["key", "public", "plain.pem"]).done().exits(0);
+    assert!(
+        half.stderr().contains("is not encrypted") && half.stdout().contains("BEGIN PUBLIC KEY"),
+        "{}",
+        half.stderr()
+    );
     run(&["key", "import", "plain.pem", "--output-prefix", "mine"]).done().exits(0);
     let public = run(&["key", "public", "mine.key"]).done().exits(0).stdout();
     assert!(public.contains("MCowBQYDK2VwAyEAGb9ECWmEzf6FQbrBZ9w7lshQhqowtrbLDFw4rXAxZuE="), "{public}");
@@ -106,4 +114,41 @@ fn a_plain_key_is_imported_and_left_as_it_is() {
     assert!(encrypted.stderr().contains("already: use it as it is"), "{}", encrypted.stderr());
     assert_eq!(std::fs::read_to_string(folder.path().join("plain.pem")).unwrap(), plain);
     assert!(!folder.path().join("third.key").exists());
+}
+
+#[test]
+fn what_is_no_signing_key_is_said_before_a_password_is_asked_for() {
+    let folder = tempfile::tempdir().unwrap();
+    let run = |arguments: &[&str]| schleuse(folder.path(), arguments);
+    run(&["key", "generate"]).env("COSIGN_PASSWORD", PASSWORD).done().exits(0);
+    let sign = |key: &str| run(&["sign", "--key", key, "127.0.0.1:1/a:x"]).done().exits(2).stderr();
+    insta::assert_snapshot!(sign("schleuse.pub"), @r"
+    error: schleuse.pub is a public key: signing needs the private one
+    hint: name its other half, the file that `schleuse key generate` called NAME.key
+    hint: or set COSIGN_PRIVATE_KEY to that file's content
+    ");
+    insta::assert_snapshot!(sign(""), @r"
+    error: the name of the key is empty
+    hint: in a script: is the variable behind it set? a key is a file, or env://NAME
+    ");
+    insta::assert_snapshot!(sign("."), @r"
+    error: . is a folder, not a key file
+    hint: name the file in it, such as ./schleuse.key
+    ");
+    let verify = run(&["verify", "--key", "", "127.0.0.1:1/a:x"]).done().exits(2);
+    assert!(verify.stderr().starts_with("error: the name of the key is empty"), "{}", verify.stderr());
+}
+
+#[test]
+fn a_pair_whose_name_is_no_text_is_written_and_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut command = schleuse(folder.path(), &["key", "generate", "--format", "json", "--output-prefix"])
+        .env("COSIGN_PASSWORD", PASSWORD)
+        .command();
+    let prefix = OsStr::from_bytes(b"k\xff");
+    let output = command.arg(prefix).output().unwrap();
+    assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));
+    let answer = String::from_utf8(output.stdout).unwrap();
+    assert!(answer.contains("\"private_key\":\"k\u{fffd}.key\""), "{answer}");
+    assert!(folder.path().join(OsStr::from_bytes(b"k\xff.key")).is_file());
 }

@@ -104,6 +104,27 @@ pub enum Reason {
     Gone,
 }
 
+impl Reason {
+    /// How soon it is told where there are several.
+    const fn rank(&self) -> u8 {
+        match self {
+            Self::BadSignature { .. }
+            | Self::WrongRole { .. }
+            | Self::Superseded { .. }
+            | Self::Compromised { .. }
+            | Self::Annotation { .. }
+            | Self::WrongDigest { .. } => 0,
+            Self::PayloadType { .. }
+            | Self::Malformed(_)
+            | Self::TooLarge { .. }
+            | Self::LargerThanDeclared { .. }
+            | Self::Gone => 1,
+            Self::UnknownKey { .. } => 2,
+            Self::WrongPredicate { .. } | Self::NotASignature { .. } => 3,
+        }
+    }
+}
+
 fn names(roles: &[Role]) -> String {
     if roles.is_empty() {
         return "nothing".to_owned();
@@ -121,6 +142,14 @@ pub struct Rejected {
 }
 
 impl Rejected {
+    /// These, the telling ones first: what says something about the keys we trust, or is damaged, before what strangers signed and
+    /// what is no signature at all. Of the last two there may be any number, and they explain nothing. In the order given otherwise.
+    pub fn telling_first(rejected: &[Self]) -> Vec<&Self> {
+        let mut sorted: Vec<&Self> = rejected.iter().collect();
+        sorted.sort_by_key(|one| one.reason.rank());
+        sorted
+    }
+
     /// When the superseded keys among these were replaced: what the journal says of that may change the verdict. Empty: no journal
     /// needs to be asked.
     pub fn superseded(rejected: &[Self]) -> BTreeSet<Timestamp> {
@@ -199,11 +228,14 @@ fn also(rejected: &[Rejected]) -> String {
     if rejected.is_empty() { String::new() } else { format!("; {}", list(rejected)) }
 }
 
-/// The first few rejections as one line.
+/// The most telling rejections as one line.
 fn list(rejected: &[Rejected]) -> String {
     const SHOWN: usize = 4;
-    let mut line: Vec<String> =
-        rejected.iter().take(SHOWN).map(|one| format!("{}: {}", one.origin, one.reason)).collect();
+    let mut line: Vec<String> = Rejected::telling_first(rejected)
+        .iter()
+        .take(SHOWN)
+        .map(|one| format!("{}: {}", one.origin, one.reason))
+        .collect();
     if rejected.len() > SHOWN {
         line.push(format!("and {} more", rejected.len() - SHOWN));
     }
@@ -249,5 +281,46 @@ impl Explain for VerifyError {
                 hints
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_tells_something_is_told_first() {
+        let rejected: Vec<Rejected> = [
+            Reason::NotASignature { predicate_type: "a".to_owned() },
+            Reason::UnknownKey { hint: None },
+            Reason::NotASignature { predicate_type: "b".to_owned() },
+            Reason::UnknownKey { hint: None },
+            Reason::Gone,
+            Reason::WrongDigest { found: "x".to_owned() },
+            Reason::Annotation { name: "team".to_owned(), wanted: "billing".to_owned() },
+        ]
+        .into_iter()
+        .map(|reason| Rejected { origin: Origin::Carried, reason })
+        .collect();
+        let sorted: Vec<String> = Rejected::telling_first(&rejected).iter().map(|one| one.reason.to_string()).collect();
+        let said: Vec<&str> = sorted.iter().map(String::as_str).collect();
+        assert_eq!(
+            said,
+            [
+                "a signature of x, not of this image",
+                "signed without `team=billing`",
+                "listed by the registry, but not there any more",
+                "not signed by any trusted key",
+                "not signed by any trusted key",
+                "an attestation (a), not a signature",
+                "an attestation (b), not a signature",
+            ]
+        );
+        let line = list(&rejected);
+        assert!(line.contains("a signature of x") && line.contains("signed without"), "{line}");
+        assert!(line.ends_with("and 3 more") && !line.contains("an attestation"), "{line}");
+        let image = format!("ghcr.io/acme/billing@sha256:{}", "0".repeat(64)).parse().unwrap();
+        let error = VerifyError::NotTrusted { image, role: Role::Build, rejected: rejected.clone() };
+        assert_eq!(error.rejected(), rejected, "the field keeps the order of the registry");
     }
 }

@@ -78,13 +78,11 @@ pub(super) async fn run(args: &Args, context: &Context) -> Result<Exit, Failure>
     let (half, encryption, public) = match described {
         Described::Public(key) => ("public", None, Some(key)),
         Described::Plain(key) => {
-            context
-                .printer
-                .warn("this private key is not encrypted: whoever can read it can sign; `schleuse key import` helps");
+            keys::warn_of_plain(context);
             ("private", Some("none".to_owned()), Some(key))
         }
         Described::Encrypted { with } if context.variables.get(password::VARIABLE).is_some() => {
-            ("private", Some(with), Some(keys::public(context, &reference).await?))
+            ("private", Some(with), Some(keys::public_of(context, &reference, file).await?))
         }
         Described::Encrypted { with } => {
             context.printer.note("the rest is inside: set COSIGN_PASSWORD to see it");

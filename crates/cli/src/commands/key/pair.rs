@@ -22,16 +22,16 @@ pub(super) struct Destination {
 
 #[derive(Serialize)]
 struct Written {
-    private_key: PathBuf,
-    public_key: PathBuf,
+    private_key: String,
+    public_key: String,
     algorithm: &'static str,
     fingerprint: String,
 }
 
 impl Report for Written {
     fn human(&self, page: &mut Page) {
-        page.fact(11, "private key", self.private_key.display());
-        page.fact(11, "public key", self.public_key.display());
+        page.fact(11, "private key", &self.private_key);
+        page.fact(11, "public key", &self.public_key);
         page.fact(11, "algorithm", self.algorithm);
         page.fact(11, "fingerprint", &self.fingerprint);
     }
@@ -69,7 +69,12 @@ impl Destination {
         let advice = advice(&public);
         let (algorithm, fingerprint) =
             (pair.public_key().algorithm().name(), pair.public_key().fingerprint().to_string());
-        context.printer.report(&Written { private_key: private, public_key: public, algorithm, fingerprint })?;
+        context.printer.report(&Written {
+            private_key: files::shown(&private),
+            public_key: files::shown(&public),
+            algorithm,
+            fingerprint,
+        })?;
         context.printer.note(&advice);
         context.printer.note("keep the private key out of the repository: CI gets it as the secret COSIGN_PRIVATE_KEY");
         Ok(())

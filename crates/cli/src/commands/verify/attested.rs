@@ -48,7 +48,7 @@ fn on(platform: &Option<String>) -> String {
 }
 
 fn why(rejected: &[Rejected]) -> String {
-    match rejected {
+    match Rejected::telling_first(rejected).as_slice() {
         [] => String::new(),
         [one] => format!(": {}: {}", one.origin, one.reason),
         [one, rest @ ..] => format!(": {}: {}; and {} more", one.origin, one.reason, rest.len()),
