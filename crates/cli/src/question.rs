@@ -26,7 +26,6 @@ pub(crate) enum Enter {
     /// `[Y/n]`.
     Yes,
     /// `[y/N]`.
-    #[allow(dead_code, reason = "for questions whose yes must be typed")]
     No,
 }
 

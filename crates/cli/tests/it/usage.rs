@@ -79,7 +79,7 @@ fn the_top_level_help() {
       demo          See it all work on this machine, in a minute: no Docker, no root, no network
 
     Plumbing:
-      key           Make, import and look at signing keys
+      key           Make, import, look at, rotate and revoke signing keys
       sign          Sign an image, and attest how it was built
       attest        Say something about an image, signed: its origin, its SBOM, a scan, test results
       verify        Check that images are signed, or attested, by keys you trust

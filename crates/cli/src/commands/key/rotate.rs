@@ -116,7 +116,7 @@ pub(super) async fn run(args: &Args, context: &Context) -> Result<Exit, Failure>
     if vouch::is_needed(&old, &journals) && !is_done(&ladder, &again, &stays, &journals, &except).await? {
         vouch::show(context, &stays, &journals, &except);
         if !args.plan && !args.yes {
-            vouch::ask(context)?;
+            vouch::ask(context).await?;
         }
     }
     let mut report = Rotated::new(own, &old, args.plan);

@@ -1,7 +1,5 @@
 //! A person's word: for what nothing else speaks for.
 
-use std::io::BufRead as _;
-
 use schleuse_model::{Digest, Release};
 use schleuse_sign::{Revocation, TrustedKey};
 
@@ -9,6 +7,7 @@ use super::super::staying::{Newest, Staying};
 use super::CannotRotate;
 use crate::context::Context;
 use crate::failure::Failure;
+use crate::question::{self, Enter};
 
 /// The most entries of a journal that are shown.
 const SHOWN: usize = 20;
@@ -49,16 +48,15 @@ pub(super) fn show(context: &Context, stays: &[Staying], journals: &[Newest], ex
 }
 
 /// Asks.
-pub(super) fn ask(context: &Context) -> Result<(), Failure> {
-    let printer = &context.printer;
-    if !printer.settings().interactive {
+pub(super) async fn ask(context: &Context) -> Result<(), Failure> {
+    if !context.printer.settings().interactive {
         return Err(CannotRotate::NobodyToAsk.into());
     }
-    printer.prompt("Do you vouch for it? [y/N] ");
-    let mut answer = String::new();
-    let read = std::io::stdin().lock().read_line(&mut answer);
-    let yes = matches!(answer.trim().to_ascii_lowercase().as_str(), "y" | "yes");
-    if read.is_ok() && yes { Ok(()) } else { Err(CannotRotate::No.into()) }
+    if question::yes_no(context, "Do you vouch for it?", Enter::No).await? {
+        Ok(())
+    } else {
+        Err(CannotRotate::No.into())
+    }
 }
 
 /// The releases that are not vouched for, by the first digits of their digests.
