@@ -34,13 +34,6 @@ pub(crate) struct NoSignals(#[from] std::io::Error);
 
 impl Explain for NoSignals {}
 
-/// The operating system gives no thread.
-#[derive(Debug, thiserror::Error)]
-#[error("cannot start a thread")]
-struct NoThread(#[source] std::io::Error);
-
-impl Explain for NoThread {}
-
 /// SIGINT and SIGTERM, caught from [`Stop::listen`] on.
 #[derive(Debug)]
 pub(crate) struct Stop {
@@ -69,61 +62,37 @@ impl Stop {
 /// How long interrupted work has to be dropped: it restores a terminal and removes temporary files. Work that does not even notice is
 /// inside a call of the operating system that waits for somebody else (a FIFO, stdin, a file on a network); that one is left there.
 const TIDY: Duration = Duration::from_secs(1);
-/// The stack of the thread that works: what a main thread has.
-const STACK: usize = 8 << 20;
 
-/// Runs what `work` begins until it ends or a signal comes; then it is dropped where it waits, which is safe wherever a kill is.
+/// Runs `work` until it ends or a signal comes; then it is dropped where it waits, which is safe wherever a kill is. Where it does not
+/// notice, because reading a file or a line blocks for as long as somebody else likes, `stuck` ends the process.
 ///
-/// It has a thread of its own: reading a file or a line may block for as long as somebody else likes, and Ctrl-C must be heard then
-/// too.
-pub(crate) fn interruptible<F>(
+/// The signal is waited for on the runtime's own threads, the work stays on this one: memory is cheaper here.
+pub(crate) fn interruptible(
     runtime: &Runtime,
-    work: impl FnOnce() -> F + Send + 'static,
+    work: impl Future<Output = Result<Exit, Failure>>,
     hint: &'static str,
-) -> Result<Exit, Failure>
-where
-    F: Future<Output = Result<Exit, Failure>>,
-{
+    stuck: impl FnOnce(Failure) + Send + 'static,
+) -> Result<Exit, Failure> {
     let stop = {
         let _inside = runtime.enter();
         Stop::listen()?
     };
-    let (dropped, drop_it) = oneshot::channel::<()>();
-    let (done, mut outcome) = oneshot::channel();
-    let handle = runtime.handle().clone();
-    let run = move || {
-        let outcome = handle.block_on(async {
-            tokio::select! {
-                biased;
-                _ = drop_it => None,
-                outcome = work() => Some(outcome),
-            }
-        });
-        // Nobody waits for it any more only when the process ends.
-        let _ = done.send(outcome);
-    };
-    let thread = std::thread::Builder::new().name("verb".to_owned()).stack_size(STACK).spawn(run).map_err(NoThread)?;
-    let ended = runtime.block_on(async {
-        let signal = tokio::select! {
-            biased;
-            ended = &mut outcome => return ended.ok().flatten(),
-            signal = stop.asked() => signal,
-        };
-        drop(dropped);
-        match tokio::time::timeout(TIDY, outcome).await {
-            // It was done before it heard of the signal: what it has said is true.
-            Ok(Ok(Some(Ok(exit)))) => Some(Ok(exit)),
-            // It panicked.
-            Ok(Err(_)) => None,
-            _ => Some(Err(Interrupted { signal, hint }.into())),
+    let (tell, told) = oneshot::channel();
+    let watcher = runtime.spawn(async move {
+        let signal = stop.asked().await;
+        // Nobody to tell: the work is done.
+        if tell.send(signal).is_ok() {
+            tokio::time::sleep(TIDY).await;
+            stuck(Interrupted { signal, hint }.into());
         }
     });
-    match (ended, thread) {
-        (Some(ended), _) => ended,
-        // Only a panic ends the thread without an outcome; it is handed on.
-        (None, thread) => match thread.join() {
-            Err(panic) => std::panic::resume_unwind(panic),
-            Ok(()) => Ok(Exit::Error),
-        },
-    }
+    let outcome = runtime.block_on(async {
+        tokio::select! {
+            biased;
+            Ok(signal) = told => Err(Interrupted { signal, hint }.into()),
+            outcome = work => outcome,
+        }
+    });
+    watcher.abort();
+    outcome
 }

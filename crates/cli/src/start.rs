@@ -48,7 +48,7 @@ fn run(arguments: &[OsString]) -> Exit {
     };
     let printer = Printer::new(OutputSettings::resolve(&cli.global, &environment, terminal));
     let context = Context::new(printer.clone(), environment, cli.global.config);
-    answer(&printer, start(cli.verb, context))
+    answer(&printer, start(cli.verb, &context))
 }
 
 fn parse(arguments: &[OsString]) -> Result<Cli, clap::Error> {
@@ -76,17 +76,24 @@ struct NoRuntime(#[from] std::io::Error);
 
 impl Explain for NoRuntime {}
 
-fn start(verb: cli::Verb, context: Context) -> Result<Exit, Failure> {
+fn start(verb: cli::Verb, context: &Context) -> Result<Exit, Failure> {
     let runtime =
         tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().map_err(NoRuntime)?;
     let outcome = match verb.after_interrupt() {
         Some(hint) => {
-            let work = async move || commands::run(verb, &context).await;
-            signals::interruptible(&runtime, work, hint)
+            let printer = context.printer.clone();
+            let stuck = move |failure| end(answer(&printer, Err(failure)));
+            signals::interruptible(&runtime, commands::run(verb, context), hint, stuck)
         }
-        None => runtime.block_on(commands::run(verb, &context)),
+        None => runtime.block_on(commands::run(verb, context)),
     };
     // What still runs in the background (a password being stretched, a line being waited for) has no effect outside this process.
     runtime.shutdown_background();
     outcome
+}
+
+/// Ends the process where `main` cannot return: its thread waits in the operating system for somebody else.
+#[allow(clippy::exit, reason = "the main thread cannot be told to return")]
+fn end(exit: Exit) {
+    std::process::exit(i32::from(exit.code()));
 }

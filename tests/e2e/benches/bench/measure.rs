@@ -23,11 +23,6 @@ impl Series {
         self.0.push(took);
     }
 
-    /// Each less `off`.
-    pub(crate) fn less(&self, off: f64) -> Self {
-        Self(self.0.iter().map(|took| took - off).collect())
-    }
-
     /// The ratio, round by round: what slows one round down slows down both.
     pub(crate) fn over(&self, other: &Self) -> Figures {
         Self(self.0.iter().zip(&other.0).map(|(one, other)| one / other).collect()).figures()
@@ -61,6 +56,18 @@ impl Figures {
     /// One that was counted.
     pub(crate) const fn exact(figure: f64) -> Self {
         Self { median: figure, noise: 0.0 }
+    }
+
+    /// The difference. What is taken off is a measurement too, and its noise stays in the result.
+    pub(crate) fn less(self, off: Self) -> Self {
+        Self { median: self.median - off.median, noise: self.noise.hypot(off.noise) }
+    }
+
+    /// The ratio, with the noise of both.
+    pub(crate) fn over(self, other: Self) -> Self {
+        let ratio = self.median / other.median;
+        let noise = ratio.abs() * (self.noise / self.median).hypot(other.noise / other.median);
+        Self { median: ratio, noise }
     }
 }
 

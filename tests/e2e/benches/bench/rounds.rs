@@ -117,23 +117,23 @@ impl Timings {
         &self.0[&step]
     }
 
-    fn median(&self, step: Step) -> f64 {
-        self.of(step).figures().median
+    fn figures(&self, step: Step) -> Figures {
+        self.of(step).figures()
     }
 
     /// One key unlock of ours.
-    fn unlock(&self) -> f64 {
-        self.median(Step::Public) - self.median(Step::Version)
+    fn unlock(&self) -> Figures {
+        self.figures(Step::Public).less(self.figures(Step::Version))
     }
 
     /// One key unlock of cosign's.
-    fn cosign_unlock(&self) -> f64 {
-        self.median(Step::CosignPublic) - self.median(Step::CosignVersion)
+    fn cosign_unlock(&self) -> Figures {
+        self.figures(Step::CosignPublic).less(self.figures(Step::CosignVersion))
     }
 
     /// A promotion less one key unlock, over moving a tag.
     pub(crate) fn promote_ratio(&self) -> Figures {
-        self.of(Step::Promote).less(self.unlock()).over(self.of(Step::Skopeo))
+        self.figures(Step::Promote).less(self.unlock()).over(self.figures(Step::Skopeo))
     }
 
     pub(crate) fn verify_ratio(&self) -> Figures {
@@ -142,7 +142,8 @@ impl Timings {
 
     /// A signature by `step`, one of ours, over cosign's: each less its own key unlock.
     pub(crate) fn sign_ratio(&self, step: Step) -> Figures {
-        self.of(step).less(self.unlock()).over(&self.of(Step::CosignSign).less(self.cosign_unlock()))
+        let ours = self.figures(step).less(self.unlock());
+        ours.over(self.figures(Step::CosignSign).less(self.cosign_unlock()))
     }
 
     pub(crate) fn print(&self, title: &str) {
@@ -154,11 +155,11 @@ impl Timings {
         for (name, figure) in [
             ("one key unlock", self.unlock()),
             ("one key unlock of cosign's", self.cosign_unlock()),
-            ("promote less one key unlock", self.median(Step::Promote) - self.unlock()),
-            ("sign, both formats, less one key unlock", self.median(Step::Sign) - self.unlock()),
-            ("cosign sign less one key unlock", self.median(Step::CosignSign) - self.cosign_unlock()),
+            ("promote less one key unlock", self.figures(Step::Promote).less(self.unlock())),
+            ("sign, both formats, less one key unlock", self.figures(Step::Sign).less(self.unlock())),
+            ("cosign sign less one key unlock", self.figures(Step::CosignSign).less(self.cosign_unlock())),
         ] {
-            println!("  {name:<58}{figure:>9.1}");
+            println!("  {name:<58}{:>9.1}   ±{:.1}", figure.median, figure.noise);
         }
     }
 }
