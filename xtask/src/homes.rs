@@ -9,6 +9,7 @@ use crate::tree::Tree;
 /// The homes: file, lint, and what lives there.
 const HOMES: &[(&str, &str, &str)] = &[
     ("crates/cli/src/environment.rs", "clippy::disallowed_methods", "the process environment"),
+    ("crates/cli/src/start.rs", "clippy::exit", "where the exit code is made, and the main thread is stuck"),
     (
         "crates/deploy/src/local/init/inner.rs",
         "clippy::disallowed_methods",
