@@ -68,11 +68,8 @@ pub(crate) fn shown(path: &Path) -> String {
 /// # Errors
 /// [`FileError`].
 pub(crate) fn read(path: &Path, limit: usize) -> Result<Vec<u8>, FileError> {
-    let failed = |source| FileError::Read { path: path.to_owned(), source };
-    let mut bytes = Vec::new();
-    let most = u64::try_from(limit).unwrap_or(u64::MAX).saturating_add(1);
-    File::open(path).and_then(|file| file.take(most).read_to_end(&mut bytes)).map_err(failed)?;
-    if bytes.len() > limit { Err(FileError::TooLarge { path: path.to_owned(), limit }) } else { Ok(bytes) }
+    let file = File::open(path).map_err(|source| FileError::Read { path: path.to_owned(), source })?;
+    bounded(file, path, limit)
 }
 
 /// Reads a file, or stdin where it is called `-`, of at most `limit` bytes.
@@ -80,18 +77,14 @@ pub(crate) fn read(path: &Path, limit: usize) -> Result<Vec<u8>, FileError> {
 /// # Errors
 /// [`FileError`].
 pub(crate) fn read_or_stdin(path: &Path, limit: usize) -> Result<Vec<u8>, FileError> {
-    if path != Path::new("-") {
-        return read(path, limit);
-    }
-    let named = || PathBuf::from("stdin");
+    if path == Path::new("-") { bounded(io::stdin().lock(), Path::new("stdin"), limit) } else { read(path, limit) }
+}
+
+fn bounded(from: impl io::Read, path: &Path, limit: usize) -> Result<Vec<u8>, FileError> {
     let mut bytes = Vec::new();
     let most = u64::try_from(limit).unwrap_or(u64::MAX).saturating_add(1);
-    io::stdin()
-        .lock()
-        .take(most)
-        .read_to_end(&mut bytes)
-        .map_err(|source| FileError::Read { path: named(), source })?;
-    if bytes.len() > limit { Err(FileError::TooLarge { path: named(), limit }) } else { Ok(bytes) }
+    from.take(most).read_to_end(&mut bytes).map_err(|source| FileError::Read { path: path.to_owned(), source })?;
+    if bytes.len() > limit { Err(FileError::TooLarge { path: path.to_owned(), limit }) } else { Ok(bytes) }
 }
 
 /// Creates a file that is not there yet, and makes it durable. What was begun is removed when writing fails.

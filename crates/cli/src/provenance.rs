@@ -14,6 +14,7 @@ use schleuse_sign::{
 };
 
 use crate::failure::Failure;
+use crate::subjects;
 
 /// The CI workflow this run belongs to, such as `.github/workflows/build.yml`; `None` outside GitHub Actions.
 pub(crate) fn workflow(environment: &Environment) -> Option<String> {
@@ -89,9 +90,7 @@ pub(crate) async fn attest(
     if let Origin::Proven(_) = origin(store.source(), image, &own, &identity(build)).await? {
         return Ok(false);
     }
-    let manifest = store.pull.manifest(image).await?;
-    let missing = || schleuse_oci::Error::Missing { what: image.to_string() };
-    let subject = manifest.ok_or_else(missing)?.descriptor();
+    let subject = subjects::manifest(store.pull, image).await?.descriptor();
     let predicate = predicate(build, run);
     let statement = Statement::new(SLSA_PROVENANCE_V1, image.repository().to_string(), image.digest(), predicate)
         .map_err(schleuse_sign::Error::from)?;

@@ -12,16 +12,13 @@ mod reason;
 
 use std::collections::BTreeMap;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use schleuse_model::predicate::COSIGN_SIGN_V1;
 use schleuse_model::{Digest, PinnedRef, Timestamp};
 
 use crate::bundle::Bundle;
 use crate::candidate::{Candidate, Content, Origin, SIGNATURE_LIMIT};
-use crate::error::{Malformed, shown};
-use crate::simple;
+use crate::error::shown;
 use crate::statement::Statement;
 use crate::trust::{Role, Trust, TrustedKey};
 
@@ -30,7 +27,7 @@ pub use attestation::{
 };
 pub use demand::{Demand, Quorum, count};
 pub use opening::{Attributed, attribute_envelope};
-use opening::{about, attribute, may_speak, signer};
+use opening::{about, attribute, legacy};
 pub use reason::{Reason, Rejected, VerifyError};
 
 /// The largest attestation that is read, in bytes: 64 MiB (inventories of large images have several).
@@ -258,14 +255,7 @@ impl<'a> Check<'a> {
     }
 
     fn simple(&self, payload: &[u8], signature: &str) -> Result<Said<'a>, Reason> {
-        let signature =
-            STANDARD.decode(signature.trim()).map_err(|_| Malformed::Base64 { what: "legacy signature" })?;
-        let (signer, _) = signer(self.trust, &[self.demand.role], None, |key| key.verifies(payload, &signature))?;
-        let signed = simple::read(payload)?;
-        if signed.digest != *self.image.digest() {
-            return Err(Reason::WrongDigest { found: signed.digest.to_string() });
-        }
-        may_speak(signer, |since| self.trust.named_before(&signed.digest, since))?;
+        let (signer, _, signed) = legacy(payload, signature, self.image.digest(), self.trust, &[self.demand.role])?;
         Ok(Said { signer, annotations: signed.annotations, identity: Some(signed.identity) })
     }
 }

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use schleuse_model::predicate::{PredicateKind, PredicateSelector};
 use schleuse_model::{Exit, PinnedRef, Reference, Timestamp};
-use schleuse_sign::{Evidence, Limits, Role, Source, Trust, evidence};
+use schleuse_sign::{Evidence, Limits, Source, Trust, evidence};
 use serde::Serialize;
 
 use crate::context::Context;
@@ -180,9 +180,7 @@ fn own(project: &Project, context: &Context) -> Trust {
         Ok(trust) => trust,
         Err(failure) => {
             let why = failure.report().message;
-            context
-                .printer
-                .note(&format!("nothing can be verified: {why}; name a key with --key, as {} ", Role::Build));
+            context.printer.note(&format!("nothing can be verified: {why}; name a key that you trust with --key"));
             Trust::default()
         }
     }

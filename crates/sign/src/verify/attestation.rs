@@ -1,12 +1,10 @@
 //! Statements about an image: who says what.
 
 use schleuse_model::Digest;
-use schleuse_oci::media_type;
 
-use super::opening::{about, attribute, attribute_envelope};
+use super::opening::{about, attribute_candidate, attribute_envelope};
 use super::{ATTESTATION_LIMIT, Attributed, Reason, Rejected};
-use crate::bundle::Bundle;
-use crate::candidate::{Candidate, Content, Origin};
+use crate::candidate::{Candidate, Origin};
 use crate::error::shown;
 use crate::statement::Statement;
 use crate::trust::{Role, Trust, TrustedKey};
@@ -126,14 +124,6 @@ pub fn attestations_of(
 }
 
 fn attestation(candidate: &Candidate, trust: &Trust, role: Role) -> Result<VerifiedStatement, Reason> {
-    let attributed = match &candidate.content {
-        Content::Bundle(bytes) => {
-            let bundle = Bundle::parse(bytes, ATTESTATION_LIMIT)?;
-            attribute(&bundle.envelope, bundle.hint, trust, &[role])?
-        }
-        Content::Envelope(bytes) => attribute_envelope(bytes, trust, &[role], ATTESTATION_LIMIT)?,
-        Content::Simple { .. } => return Err(Reason::PayloadType { found: media_type::SIMPLE_SIGNING.to_owned() }),
-        Content::Unreadable(reason) => return Err(reason.clone()),
-    };
+    let attributed = attribute_candidate(candidate, trust, &[role])?;
     Ok(VerifiedStatement::new(attributed.standing(trust)?, candidate.origin.clone()))
 }

@@ -1,45 +1,26 @@
 //! Looking at a candidate without a demand: who signed it, in whatever role, and whether that holds.
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
 use schleuse_model::PinnedRef;
 
-use super::opening::{about, attribute, attribute_envelope, may_speak, signer};
+use super::opening::{about, attribute_candidate, legacy};
 use super::{ATTESTATION_LIMIT, Reason};
 use crate::bundle::Bundle;
 use crate::candidate::{Candidate, Content};
 use crate::dsse::Envelope;
-use crate::error::Malformed;
 use crate::evidence::Believed;
-use crate::simple;
 use crate::statement::Statement;
 use crate::trust::{Role, Trust};
 
 /// Whether somebody trusted, in any role, signed it about this image.
 pub(crate) fn believe(candidate: &Candidate, image: &PinnedRef, trust: &Trust) -> Result<Believed, Reason> {
-    let attributed = match &candidate.content {
-        Content::Bundle(bytes) => {
-            let bundle = Bundle::parse(bytes, ATTESTATION_LIMIT)?;
-            attribute(&bundle.envelope, bundle.hint, trust, &Role::ALL)?
-        }
-        Content::Envelope(bytes) => attribute_envelope(bytes, trust, &Role::ALL, ATTESTATION_LIMIT)?,
-        Content::Simple { payload, signature } => return legacy(payload, signature, image, trust),
-        Content::Unreadable(reason) => return Err(reason.clone()),
-    };
+    if let Content::Simple { payload, signature } = &candidate.content {
+        let (signer, role, _) = legacy(payload, signature, image.digest(), trust, &Role::ALL)?;
+        return Ok(Believed { signer: signer.clone(), role, statement: None });
+    }
+    let attributed = attribute_candidate(candidate, trust, &Role::ALL)?;
     about(attributed.statement(), image.digest())?;
     let super::Attributed { statement, signer, role } = attributed.standing(trust)?;
     Ok(Believed { signer, role, statement: Some(statement) })
-}
-
-fn legacy(payload: &[u8], signature: &str, image: &PinnedRef, trust: &Trust) -> Result<Believed, Reason> {
-    let signature = STANDARD.decode(signature.trim()).map_err(|_| Malformed::Base64 { what: "legacy signature" })?;
-    let (signer, role) = signer(trust, &Role::ALL, None, |key| key.verifies(payload, &signature))?;
-    let signed = simple::read(payload)?;
-    if signed.digest != *image.digest() {
-        return Err(Reason::WrongDigest { found: signed.digest.to_string() });
-    }
-    may_speak(signer, |since| trust.named_before(&signed.digest, since))?;
-    Ok(Believed { signer: signer.clone(), role, statement: None })
 }
 
 /// What it calls itself, signed by somebody known or not. For showing it.

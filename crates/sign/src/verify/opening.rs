@@ -1,13 +1,18 @@
 //! Who signed an envelope, and whether that key may still say so. Signature first, then role, then the payload: nothing unsigned
 //! is parsed as a statement.
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use schleuse_model::Digest;
 use schleuse_oci::media_type;
 
-use super::Reason;
+use super::{ATTESTATION_LIMIT, Reason};
+use crate::bundle::Bundle;
+use crate::candidate::{Candidate, Content};
 use crate::dsse::Envelope;
-use crate::error::shown;
+use crate::error::{Malformed, shown};
 use crate::keys::PublicKey;
+use crate::simple;
 use crate::statement::Statement;
 use crate::trust::{Revocation, Role, Trust, TrustedKey};
 
@@ -70,6 +75,37 @@ pub(super) fn attribute(
     let payload = envelope.payload().clone();
     let limit = payload.len();
     Ok(Attributed { statement: Statement::parse(payload, limit)?, signer: signer.clone(), role })
+}
+
+/// Whose statement a candidate is.
+pub(super) fn attribute_candidate(candidate: &Candidate, trust: &Trust, roles: &[Role]) -> Result<Attributed, Reason> {
+    match &candidate.content {
+        Content::Bundle(bytes) => {
+            let bundle = Bundle::parse(bytes, ATTESTATION_LIMIT)?;
+            attribute(&bundle.envelope, bundle.hint, trust, roles)
+        }
+        Content::Envelope(bytes) => attribute_envelope(bytes, trust, roles, ATTESTATION_LIMIT),
+        Content::Simple { .. } => Err(Reason::PayloadType { found: media_type::SIMPLE_SIGNING.to_owned() }),
+        Content::Unreadable(reason) => Err(reason.clone()),
+    }
+}
+
+/// Whose legacy signature of `digest` this is, and what it says beside the digest.
+pub(super) fn legacy<'t>(
+    payload: &[u8],
+    signature: &str,
+    digest: &Digest,
+    trust: &'t Trust,
+    roles: &[Role],
+) -> Result<(&'t TrustedKey, Role, simple::Signed), Reason> {
+    let signature = STANDARD.decode(signature.trim()).map_err(|_| Malformed::Base64 { what: "legacy signature" })?;
+    let (signer, role) = signer(trust, roles, None, |key| key.verifies(payload, &signature))?;
+    let signed = simple::read(payload)?;
+    if signed.digest != *digest {
+        return Err(Reason::WrongDigest { found: signed.digest.to_string() });
+    }
+    may_speak(signer, |since| trust.named_before(&signed.digest, since))?;
+    Ok((signer, role, signed))
 }
 
 /// Refuses a revoked key. `named`: whether the journal had named what this is about before a time.

@@ -1,5 +1,7 @@
 //! Each rule is broken once, and seen to hold.
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use proptest::prelude::*;
 use rand_core::OsRng;
 use schleuse_model::Explain as _;
@@ -10,8 +12,9 @@ use std::collections::BTreeMap;
 
 use super::*;
 use crate::dsse::Envelope;
+use crate::error::Malformed;
 use crate::keys::{KeyPair, Signer};
-use crate::{bundle, legacy, sign_statement};
+use crate::{bundle, legacy, sign_statement, simple};
 
 mod demanded;
 mod revoked;

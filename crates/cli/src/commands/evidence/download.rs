@@ -131,15 +131,9 @@ fn place(path: &Path, bytes: &[u8]) -> Result<Option<Obstacle>, FileError> {
 }
 
 /// The type as part of a file's name: nothing of an untrusted type goes into it.
-fn word(predicate_type: Option<&str>) -> &'static str {
+fn word(predicate_type: Option<&str>) -> String {
     match predicate_type.map(PredicateKind::of) {
-        Some(PredicateKind::Provenance) => "slsaprovenance",
-        Some(PredicateKind::Spdx) => "spdx",
-        Some(PredicateKind::CycloneDx) => "cyclonedx",
-        Some(PredicateKind::Vulns) => "vuln",
-        Some(PredicateKind::TestResult) => "test-result",
-        Some(PredicateKind::Vsa) => "vsa",
-        Some(PredicateKind::Signature) => "signature",
-        Some(PredicateKind::Other(_)) | None => "other",
+        Some(PredicateKind::Other(_)) | None => "other".to_owned(),
+        Some(known) => known.short_name().to_owned(),
     }
 }

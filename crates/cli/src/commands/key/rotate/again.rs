@@ -7,7 +7,7 @@ use schleuse_client::Client;
 use schleuse_model::predicate::{self, COSIGN_SIGN_V1, is_own};
 use schleuse_model::{PinnedRef, Timestamp};
 use schleuse_sign::attach::Written;
-use schleuse_sign::fetch::{all_candidates, signature_candidates};
+use schleuse_sign::fetch::all_candidates;
 use schleuse_sign::verify::ATTESTATION_LIMIT;
 use schleuse_sign::{
     AttestOptions, Candidate, Error, KeyPair, Limits, Role, SignOptions, Signer as _, Statement, Store, Trust,
@@ -59,13 +59,15 @@ impl<'a> Again<'a> {
         let mut whole: Option<Done> = None;
         // Of an index, also what it lists: a signature or a scan may be of one image in it.
         for Subject { image: one, .. } in subjects::all(self.client, image).await? {
-            let signature = match self.signatures(&one).await? {
+            // Read once: signatures and evidence lie in the same list.
+            let candidates = all_candidates(self.store().source(), &one, Limits::ATTESTATIONS).await?;
+            let signature = match self.signatures(&one, &candidates).await? {
                 Ok(done) => done,
                 // Images of an index need not be signed themselves.
                 Err(_) if whole.is_some() => SignatureDone::Already,
                 Err(why) => return Ok(Done::left(why)),
             };
-            let evidence = self.evidence(&one).await?;
+            let evidence = self.evidence(&one, &candidates).await?;
             match &mut whole {
                 None => whole = Some(Done { signature, evidence, why: None }),
                 Some(whole) => {
@@ -80,12 +82,15 @@ impl<'a> Again<'a> {
     }
 
     /// Signs with everything that the old signers wrote beside the digest. The inner error: no old key's signature, and none of ours.
-    async fn signatures(&self, image: &PinnedRef) -> Result<Result<SignatureDone, String>, Failure> {
-        let candidates = signature_candidates(self.store().source(), image, Limits::SIGNATURES).await?;
-        let old = words(image, &candidates, &self.old, self.now);
-        let own = words(image, &candidates, &self.own, self.now);
+    async fn signatures(
+        &self,
+        image: &PinnedRef,
+        candidates: &[Candidate],
+    ) -> Result<Result<SignatureDone, String>, Failure> {
+        let old = words(image, candidates, &self.old, self.now);
+        let own = words(image, candidates, &self.own, self.now);
         if old.is_empty() {
-            let refused = || match verify(image, &candidates, &self.old, Role::Build, self.now) {
+            let refused = || match verify(image, candidates, &self.old, Role::Build, self.now) {
                 Ok(_) => String::new(),
                 Err(refused) => refused.to_string(),
             };
@@ -111,11 +116,10 @@ impl<'a> Again<'a> {
     }
 
     /// Attests with the new key what the old ones have attested and it has not. Answers how many statements.
-    async fn evidence(&self, image: &PinnedRef) -> Result<usize, Failure> {
-        let candidates = all_candidates(self.store().source(), image, Limits::ATTESTATIONS).await?;
-        let mut known: BTreeSet<(String, Bytes)> = self.said(image, &candidates, &self.own).into_iter().collect();
+    async fn evidence(&self, image: &PinnedRef, candidates: &[Candidate]) -> Result<usize, Failure> {
+        let mut known: BTreeSet<(String, Bytes)> = self.said(image, candidates, &self.own).into_iter().collect();
         let mut count = 0;
-        for (kind, body) in self.said(image, &candidates, &self.old) {
+        for (kind, body) in self.said(image, candidates, &self.old) {
             if !known.insert((kind.clone(), body.clone())) {
                 continue;
             }
