@@ -51,10 +51,11 @@ impl Tree {
     }
 }
 
-/// The workspace's root.
+/// The workspace's root: the nearest folder from here upwards that has its lock file. Not where this program was compiled: clones that
+/// share a target folder share the program too, and each is to be checked itself.
 pub(crate) fn root() -> PathBuf {
-    let here = Path::new(env!("CARGO_MANIFEST_DIR"));
-    here.parent().unwrap_or(here).to_owned()
+    let here = std::env::current_dir().unwrap_or_default();
+    here.ancestors().find(|folder| folder.join("Cargo.lock").is_file()).unwrap_or(&here).to_owned()
 }
 
 fn is_source(path: &str) -> bool {
