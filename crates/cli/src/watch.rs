@@ -94,7 +94,8 @@ impl Observer for Watch {
                 self.printer.detail(&format!("{:<LABEL$} {manifests} against cleanup", "pinned"));
             }
             Note::NotPinned { why } => {
-                self.printer.warn(&format!("not everything is kept from cleanup: {why}; see `schleuse retention --check`"));
+                self.printer
+                    .warn(&format!("not everything is kept from cleanup: {why}; see `schleuse retention --check`"));
             }
             Note::NoHint => self.printer.detail("the hint beside the image could not be moved"),
             Note::TagBehind { why } => {

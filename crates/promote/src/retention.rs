@@ -14,6 +14,7 @@
 //! # Caveats
 //! Pinning is not locking: whoever may delete tags can delete these. `schleuse retention --check` says so.
 
+mod check;
 mod contents;
 mod hold;
 mod needed;
@@ -21,8 +22,9 @@ mod pins;
 pub mod prune;
 mod record;
 
-pub(crate) use hold::{hold, hold_on};
+pub use check::{Kept, check};
 pub use contents::{Item, Part, contents};
+pub(crate) use hold::{hold, hold_after, hold_on};
 pub use needed::{Staying, staying};
 pub use pins::{Pinned, pin, pinned};
 pub use record::{Named, named};

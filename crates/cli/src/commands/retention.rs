@@ -33,7 +33,7 @@ pub(crate) struct Args {
     #[command(subcommand)]
     verb: Option<Verb>,
     #[command(flatten)]
-    list: list::Args,
+    list: list::Listing,
 }
 
 #[derive(clap::Subcommand, Debug)]

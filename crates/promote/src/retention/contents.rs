@@ -82,8 +82,7 @@ async fn children(pull: &dyn Pull, image: &PinnedRef) -> Result<Vec<Item>, Error
         if depth == DEPTH {
             return Err(too_much(DEPTH).into());
         }
-        let index =
-            manifest.as_index().map_err(|source| OciError::Malformed { what: parent.to_string(), source })?;
+        let index = manifest.as_index().map_err(|source| OciError::Malformed { what: parent.to_string(), source })?;
         for child in index.manifests {
             if child.digest == *image.digest() || found.iter().any(|known| known.digest == child.digest) {
                 continue;

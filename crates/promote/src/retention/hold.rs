@@ -48,11 +48,19 @@ pub(crate) async fn hold(
 /// in any case.
 pub(crate) async fn hold_on(world: &World, to: &Environment, held: &[Digest]) {
     let image = &to.journal.names().image;
-    match pin(world.pull.as_ref(), world.push.as_ref(), image, held).await {
-        Ok(_) => {}
-        Err(error) => {
-            let hint = error.hints().into_iter().next().map(|hint| format!(" ({hint})")).unwrap_or_default();
-            world.observer.note(Note::NotPinned { why: format!("{error}{hint}") });
-        }
+    let done = pin(world.pull.as_ref(), world.push.as_ref(), image, held).await;
+    tell(world, done.err());
+}
+
+/// After a way back: what the environment rests on now is pinned, if the registry takes it. Nothing waits for that.
+pub(crate) async fn hold_after(world: &World, environment: &Environment, head: &VerifiedEntry) {
+    let done = hold(world, environment, Some(head), &head.entry().release.digest).await;
+    tell(world, done.err());
+}
+
+fn tell(world: &World, error: Option<Error>) {
+    if let Some(error) = error {
+        let hint = error.hints().into_iter().next().map(|hint| format!(" ({hint})")).unwrap_or_default();
+        world.observer.note(Note::NotPinned { why: format!("{error}{hint}") });
     }
 }

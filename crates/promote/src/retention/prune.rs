@@ -9,9 +9,10 @@ mod survey;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
-use schleuse_model::{Digest, Tag, Timestamp};
+use schleuse_model::{Digest, ReferenceError, Tag, Timestamp};
+use schleuse_oci::evidence::keep_tag;
 
-pub use remove::{Remover, Removed};
+pub use remove::{Removed, Remover};
 pub use survey::survey;
 
 use crate::retention::Named;
@@ -66,13 +67,16 @@ pub struct Sorted {
 }
 
 /// Decides. Of the images that nothing holds, the newest `keep` stay.
-pub fn sort(mut found: Vec<Found>, named: &Named, pins: &BTreeSet<Digest>, keep: usize) -> Sorted {
+///
+/// # Errors
+/// Never for valid digests: a pin's tag is a valid one.
+pub fn sort(mut found: Vec<Found>, named: &Named, pins: &BTreeSet<Tag>, keep: usize) -> Result<Sorted, ReferenceError> {
     // Those that do not say come first: they stay. Equal times are told apart by digest, so that the answer is always the same.
     found.sort_by(|a, b| match (&a.created, &b.created) {
         (Some(one), Some(other)) => other.cmp(one).then_with(|| a.digest.cmp(&b.digest)),
         (one, other) => one.is_some().cmp(&other.is_some()).then_with(|| a.digest.cmp(&b.digest)),
     });
-    let held = held(&found, named, pins);
+    let held = held(&found, named, pins)?;
     let mut sorted = Sorted::default();
     let mut newest = 0;
     for one in found {
@@ -91,17 +95,19 @@ pub fn sort(mut found: Vec<Found>, named: &Named, pins: &BTreeSet<Digest>, keep:
         }
     }
     keep_parts(&mut sorted);
-    sorted
+    Ok(sorted)
 }
 
 /// What is held by name or pin. A name of an index covers its images, and the reverse (DESIGN §7 says it of marks).
-fn held(found: &[Found], named: &Named, pins: &BTreeSet<Digest>) -> BTreeMap<Digest, Stays> {
+fn held(found: &[Found], named: &Named, pins: &BTreeSet<Tag>) -> Result<BTreeMap<Digest, Stays>, ReferenceError> {
     let mut held: BTreeMap<Digest, Stays> = BTreeMap::new();
     for (digest, places) in &named.releases {
         held.insert(digest.clone(), Stays::Named(places.clone()));
     }
-    for digest in pins {
-        held.entry(digest.clone()).or_insert(Stays::Pinned);
+    for digest in found.iter().flat_map(|one| std::iter::once(&one.digest).chain(&one.children)) {
+        if pins.contains(&keep_tag(digest)?) {
+            held.entry(digest.clone()).or_insert(Stays::Pinned);
+        }
     }
     for index in found {
         if !held.contains_key(&index.digest)
@@ -110,7 +116,7 @@ fn held(found: &[Found], named: &Named, pins: &BTreeSet<Digest>) -> BTreeMap<Dig
             held.insert(index.digest.clone(), Stays::Part(child.clone()));
         }
     }
-    held
+    Ok(held)
 }
 
 /// An image whose index stays, stays: until nothing changes any more, since indexes lie in indexes.

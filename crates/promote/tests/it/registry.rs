@@ -62,6 +62,11 @@ impl FakeRegistry {
         self.content.lock().unwrap().write(tag, digest);
     }
 
+    /// Forgets that tags with this prefix were ever written.
+    pub(crate) fn forget_writes(&self, prefix: &str) {
+        self.content.lock().unwrap().written.retain(|write| !write.tag.starts_with(prefix));
+    }
+
     fn with<T>(&self, what: &str, act: impl FnOnce(&mut Content) -> T) -> Result<T, Error> {
         if self.down.load(Ordering::Relaxed) {
             let message = "connection refused".to_owned();
@@ -107,6 +112,7 @@ pub(crate) struct Wire {
 impl Wire {
     /// One request: the run may die before it is sent, and before its answer arrives.
     async fn ask<T>(&self, what: &str, act: impl FnOnce(&mut Content) -> T + Send) -> Result<T, Error> {
+        let _turn = self.gate.turn().await;
         self.gate.pass().await;
         let answer = self.registry.with(what, act);
         self.gate.after().await;

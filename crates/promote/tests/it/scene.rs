@@ -277,7 +277,8 @@ impl Scene {
         let (entries, content) = (self.entries(name).await, self.registry.content());
         let target = (name == PRODUCTION).then(|| self.target.state());
         let tags = content.written.iter().filter(|write| write.tag == name).collect();
-        let deeds = Deeds { journal: &entries, tags, target: target.as_ref(), signed: &self.signed };
+        let written = &content.written;
+        let deeds = Deeds { journal: &entries, tags, written, target: target.as_ref(), signed: &self.signed };
         (self.end(name, &entries, target.as_ref()), rules::broken(&deeds))
     }
 

@@ -12,7 +12,7 @@ use crate::output::{Page, Paint, Report};
 use crate::settings::ConnectionArgs;
 
 #[derive(clap::Args, Debug)]
-pub(crate) struct Args {
+pub(crate) struct Listing {
     /// Look after each of them: is it there, whole and pinned? If not, the exit code is 10
     #[arg(long)]
     check: bool,
@@ -51,7 +51,7 @@ struct Row {
     kept: Option<Kept>,
 }
 
-pub(crate) async fn run(args: &Args, context: &Context) -> Result<Exit, Failure> {
+pub(crate) async fn run(args: &Listing, context: &Context) -> Result<Exit, Failure> {
     let ladder = open(context, &args.connection).await?;
     let progress = context.progress("reading what must stay");
     let held = held(&ladder).await?;
@@ -69,9 +69,9 @@ pub(crate) async fn run(args: &Args, context: &Context) -> Result<Exit, Failure>
         releases.push(OfOne { release: staying.release, needed: staying.places, manifests });
     }
     drop(progress);
-    let good = args.check.then(|| {
-        releases.iter().flat_map(|one| &one.manifests).all(|row| row.kept.as_ref().is_none_or(Kept::is_good))
-    });
+    let good = args
+        .check
+        .then(|| releases.iter().flat_map(|one| &one.manifests).all(|row| row.kept.as_ref().is_none_or(Kept::is_good)));
     if releases.is_empty() {
         context.printer.note("no environment runs anything: nothing must stay");
     }

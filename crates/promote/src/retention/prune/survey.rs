@@ -80,18 +80,16 @@ async fn about(pull: &dyn Pull, repository: &Repository, manifest: &Manifest) ->
 /// What the configuration says. One that is missing, malformed or too large says nothing.
 async fn created(pull: &dyn Pull, repository: &Repository, config: &Descriptor) -> Result<Option<Timestamp>, Error> {
     match pull.blob(repository, &config.digest, CONFIG_LIMIT).await {
-        Ok(bytes) => Ok(bytes.and_then(|bytes| json::from_untrusted::<ImageConfig>(&bytes, CONFIG_LIMIT).ok()?.created)),
+        Ok(bytes) => {
+            Ok(bytes.and_then(|bytes| json::from_untrusted::<ImageConfig>(&bytes, CONFIG_LIMIT).ok()?.created))
+        }
         Err(OciError::TooLarge { .. }) => Ok(None),
         Err(error) => Err(error.into()),
     }
 }
 
 /// The newest of an index's images.
-async fn newest(
-    pull: &dyn Pull,
-    repository: &Repository,
-    children: &[Descriptor],
-) -> Result<Option<Timestamp>, Error> {
+async fn newest(pull: &dyn Pull, repository: &Repository, children: &[Descriptor]) -> Result<Option<Timestamp>, Error> {
     let mut newest = None;
     for child in children.iter().filter(|child| media_type::is_image(&child.media_type)) {
         let Some(manifest) = pull.manifest(&repository.pin(child.digest.clone())).await? else { continue };
