@@ -5,6 +5,7 @@
 
 mod remove;
 mod survey;
+mod unpin;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -14,6 +15,7 @@ use schleuse_oci::evidence::keep_tag;
 
 pub use remove::{Removed, Remover};
 pub use survey::survey;
+pub use unpin::{Unpinned, unpin};
 
 use crate::retention::Named;
 

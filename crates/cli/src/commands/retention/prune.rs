@@ -3,8 +3,9 @@
 use std::collections::BTreeSet;
 
 use schleuse_model::{Digest, Exit, Explain, Tag, Timestamp};
-use schleuse_promote::retention::prune::{Found, Removed, Remover, Sorted, sort, survey};
-use schleuse_promote::retention::{named, pinned};
+use schleuse_promote::retention::prune::{Found, Removed, Remover, Sorted, Unpinned, sort, survey, unpin};
+use schleuse_promote::retention::{contents, named, pinned};
+use schleuse_sign::fetch::Source;
 use serde::Serialize;
 
 use super::{held, journals, open};
@@ -17,7 +18,8 @@ use crate::settings::{ConnectionArgs, Format};
 
 /// Remove images that no journal names, beyond the newest so many
 ///
-/// Also removes what is said about them. Never removed: what any entry of any environment's journal names, with its platforms and its
+/// Also removes what is said about them, and takes back the pins of releases that are neither run nor a way back any more: the
+/// registry's own cleanup may have those. Never removed: what any entry of any environment's journal names, with its platforms and its
 /// evidence; what is pinned; what does not say when it was made; what is no image. The space is freed by the registry's own garbage
 /// collection.
 #[derive(clap::Args, Debug)]
@@ -69,6 +71,8 @@ struct Answer {
     go: Vec<Row>,
     /// Manifests removed, evidence included.
     removed: usize,
+    /// Pins taken back: of releases that are neither run nor a way back any more.
+    unpinned: usize,
     /// Why not everything that may go is gone.
     #[serde(skip_serializing_if = "Option::is_none")]
     error: Option<FailureReport>,
@@ -105,6 +109,7 @@ pub(crate) async fn run(args: &Args, context: &Context) -> Result<Exit, Failure>
         stay: sorted.stay.iter().map(|(found, why)| Row::new(found, why)).collect(),
         go: Vec::new(),
         removed: 0,
+        unpinned: 0,
         error: None,
     };
     if args.dry_run {
@@ -112,8 +117,11 @@ pub(crate) async fn run(args: &Args, context: &Context) -> Result<Exit, Failure>
         context.printer.report(&answer)?;
         return Ok(Exit::Done);
     }
-    let failed = remove(context, &ladder, &sorted, &mut answer).await.err();
-    finish(context, answer, failed)
+    let done = match remove(context, &ladder, &sorted, &mut answer).await {
+        Ok(()) => take_back(context, &ladder, &mut answer).await,
+        failed => failed,
+    };
+    finish(context, answer, done.err())
 }
 
 /// What stays and what may go. Everything is read before anything is removed.
@@ -148,6 +156,29 @@ async fn remove(context: &Context, ladder: &Ladder<'_>, sorted: &Sorted, answer:
             Removed::Needed => "stays: it came to be needed meanwhile",
         };
         answer.go.push(Row::new(found, note));
+    }
+    Ok(())
+}
+
+/// Takes back the pins of releases that the journals name, and that nobody runs or would go back to. Read anew: removing took time.
+async fn take_back(context: &Context, ladder: &Ladder<'_>, answer: &mut Answer) -> Result<(), Failure> {
+    let _progress = context.progress("looking after the pins");
+    let (client, image) = (ladder.client.as_ref(), &ladder.names.image);
+    let pins = pinned(client, image).await?;
+    let source = Source { pull: client, referrers: client };
+    let mut stale = BTreeSet::new();
+    for digest in named(&journals(ladder).await?).await?.releases.into_keys() {
+        stale.extend(contents(source, &image.pin(digest)).await?.into_iter().map(|item| item.digest));
+    }
+    for item in held(ladder).await?.into_iter().flat_map(|held| held.items) {
+        stale.remove(&item.digest);
+    }
+    match unpin(client, image, &pins, &stale).await? {
+        Unpinned::Done(count) => answer.unpinned = count,
+        Unpinned::TagsStay => context.printer.detail("this registry deletes no tags: pins of older releases stay"),
+        Unpinned::TakesManifests => {
+            context.printer.warn("this registry deletes an image with its tag: pins of older releases were left alone");
+        }
     }
     Ok(())
 }
@@ -199,5 +230,8 @@ impl Report for Answer {
             format!("{} manifests removed", self.removed)
         };
         page.line(format_args!("{} stay, {removed}", self.stay.len()));
+        if self.unpinned > 0 {
+            page.line(format_args!("{} pins of older releases taken back", self.unpinned));
+        }
     }
 }
