@@ -155,6 +155,13 @@ fn prune_removes_what_no_journal_names_and_nothing_else() {
         let plan = project.run(&["retention", "prune", "--keep", "1", "--dry-run", "--format", "json"]).exits(0);
         assert_eq!(plan.result()["go"].as_array().unwrap().len(), 1, "{plan}");
         assert_eq!(tags(&project), before, "a dry run changes nothing");
+        let why = |release: &Digest| {
+            let plan = plan.result();
+            let stay = plan["stay"].as_array().unwrap();
+            stay.iter().find(|row| row["digest"] == release.to_string()).unwrap()["note"].to_string()
+        };
+        assert_eq!(why(&releases[0]), r#""named by production, staging""#);
+        assert_eq!(why(&releases[3]), r#""named by staging""#);
         let done = project.run(&["retention", "prune", "--keep", "1", "--yes", "--format", "json"]).exits(0).result();
         assert_eq!(done["go"][0]["note"], "removed", "{done:#}");
         assert!(done["removed"].as_u64().unwrap() >= 3, "with its evidence: {done:#}");
