@@ -24,6 +24,7 @@ use crate::referrers::Support;
 use crate::retry::{Failure, Jitter, Tries};
 use crate::settings::{Deadlines, Limits, RetryPolicy};
 use crate::transport::Transport;
+use crate::upload::Opened;
 
 /// A client for OCI registries. Cheap to clone; clones share connections, tokens and what they know about registries.
 ///
@@ -51,6 +52,7 @@ impl Client {
             retry: builder.retry,
             limits: builder.limits,
             time: Mutex::default(),
+            opened: Opened::default(),
             support: Mutex::default(),
         }))
     }
@@ -73,6 +75,7 @@ pub(crate) struct Inner {
     pub(crate) retry: RetryPolicy,
     pub(crate) limits: Limits,
     pub(crate) time: Mutex<Option<RegistryTime>>,
+    pub(crate) opened: Opened,
     pub(crate) support: Mutex<HashMap<Repository, Support>>,
 }
 
