@@ -15,7 +15,7 @@ use schleuse_oci::access::RegistryTime;
 use tokio::time::Instant;
 
 use crate::address::{Addresses, Endpoint};
-use crate::answer::{Answer, MESSAGE_LIMIT};
+use crate::answer::{Answer, MESSAGE_LIMIT, is_html};
 use crate::auth::{Auth, Scope};
 use crate::body::Incoming;
 use crate::builder::ClientBuilder;
@@ -164,6 +164,11 @@ impl Head {
         self.body.response.status()
     }
 
+    /// Whether its headers announce a web page.
+    pub(crate) fn is_web_page(&self) -> bool {
+        is_html(self.body.response.headers())
+    }
+
     /// The answer with its body: whole and at most `limit` bytes of a success, the start of anything else.
     pub(crate) async fn read(self, limit: usize) -> Result<Answer, Error> {
         let (host, what) = (self.body.host.clone(), self.body.what.clone());
@@ -186,8 +191,8 @@ impl Inner {
     }
 
     /// The attempts of one call.
-    pub(crate) fn tries(&self, deadline: Instant) -> Tries<'_> {
-        Tries::new(self.retry, &*self.jitter, deadline)
+    pub(crate) fn tries(&self, deadline: Instant) -> Tries {
+        Tries::new(self.retry, self.jitter.clone(), deadline)
     }
 
     /// Makes the call and reads its answer whole; attempts cover the body too. The answer is a success, or a refusal that the
@@ -208,7 +213,7 @@ impl Inner {
                         Failure::Again { error: answer.unexpected(), after: None }
                     }
                     Ok(answer) => return Ok(answer),
-                    Err(error @ Error::Unavailable { .. }) if call.repeat != Repeat::Once => {
+                    Err(error @ Error::Interrupted { .. }) if call.repeat != Repeat::Once => {
                         Failure::Again { error, after: None }
                     }
                     Err(error) => Failure::Final(error),

@@ -24,6 +24,7 @@ mod body;
 mod builder;
 pub mod credentials;
 mod delete;
+mod download;
 mod exchange;
 mod page;
 mod payload;

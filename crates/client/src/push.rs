@@ -6,7 +6,7 @@ use schleuse_model::{Digest, Repository, TagRef};
 use schleuse_oci::{Body, Created, Descriptor, Error, Manifest, Push};
 
 use crate::address::Endpoint;
-use crate::answer::{Answer, MESSAGE_LIMIT, OCI_SUBJECT};
+use crate::answer::{Answer, MESSAGE_LIMIT, OCI_SUBJECT, is_html};
 use crate::auth::Scope;
 use crate::exchange::{Call, Client, Inner, Repeat};
 use crate::payload::Payload;
@@ -29,7 +29,7 @@ impl Push for Client {
             match self.0.has_blob(&endpoint, &blob.digest).await {
                 Ok(true) => return Ok(()),
                 // An answer that says neither (object storage that signs for GET only): uploading is right in both cases.
-                Ok(false) | Err(Error::Unexpected { .. }) => {}
+                Ok(false) | Err(Error::Unexpected { .. } | Error::WebPage { .. }) => {}
                 Err(error) => return Err(error),
             }
         }
@@ -142,9 +142,7 @@ impl Inner {
         let answer = self.fetch(endpoint, &call, MESSAGE_LIMIT, self.operation()).await?;
         match answer.status {
             // A portal answers 200 to anything, with a page.
-            StatusCode::OK if answer.media_type().as_deref() == Some("text/html") => {
-                Err(answer.unexpected_because("a web page, not a registry's answer"))
-            }
+            StatusCode::OK if is_html(&answer.headers) => Err(answer.unexpected()),
             StatusCode::OK => same_digest(&answer, digest).map(|()| true),
             _ if answer.head_says_absent() => Ok(false),
             _ => Err(answer.unexpected()),

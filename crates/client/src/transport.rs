@@ -5,6 +5,7 @@ use std::sync::{Arc, OnceLock};
 
 use reqwest::{Certificate, Request, Response, Url};
 use rustls::crypto::ring;
+use schleuse_oci::Error;
 use tokio::time::{Instant, timeout_at};
 
 use crate::payload::Progress;
@@ -30,6 +31,22 @@ pub(crate) struct SendError {
     pub(crate) unsent: bool,
     /// Whether another attempt is pointless: the certificate is not trusted, TLS cannot be set up, the content cannot be read.
     pub(crate) hopeless: bool,
+    /// Whether it is about certificates, theirs or ours.
+    pub(crate) certificate: bool,
+}
+
+impl SendError {
+    fn new(message: impl Into<String>) -> Self {
+        Self { message: message.into(), unsent: false, hopeless: false, certificate: false }
+    }
+
+    /// The error for who asked `host` for `what`.
+    pub(crate) fn error(self, host: String, what: String) -> Error {
+        match self.certificate {
+            true => Error::Certificate { host, what, message: self.message },
+            false => Error::Unavailable { host, what, message: self.message },
+        }
+    }
 }
 
 impl Transport {
@@ -82,7 +99,7 @@ impl Transport {
     fn without_tls(&self) -> Result<reqwest::Client, SendError> {
         let no_roots = rustls::ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
             .with_safe_default_protocol_versions()
-            .map_err(|error| SendError { message: error.to_string(), unsent: true, hopeless: true })?
+            .map_err(|error| SendError { unsent: true, hopeless: true, ..SendError::new(error.to_string()) })?
             .with_root_certificates(rustls::RootCertStore::empty())
             .with_no_client_auth();
         self.common().tls_backend_preconfigured(no_roots).build().map_err(unusable)
@@ -103,7 +120,7 @@ impl Transport {
 }
 
 fn stalled(message: &str) -> SendError {
-    SendError { message: message.to_owned(), unsent: false, hopeless: false }
+    SendError::new(message)
 }
 
 fn unusable(error: reqwest::Error) -> SendError {
@@ -114,27 +131,49 @@ fn unusable(error: reqwest::Error) -> SendError {
 pub(crate) fn describe(error: reqwest::Error) -> SendError {
     let unsent = error.is_connect();
     let error = error.without_url();
-    let mut hopeless = error.is_builder();
+    let (mut hopeless, mut certificate) = (error.is_builder(), false);
     let mut cause: &(dyn StdError + 'static) = &error;
     loop {
-        hopeless |= cause.is::<rustls::Error>() || hidden_tls(cause);
+        if let Some(tls) = cause.downcast_ref::<rustls::Error>().or_else(|| hidden_tls(cause)) {
+            hopeless = true;
+            certificate |= about_certificates(tls);
+        }
         match cause.source() {
             Some(next) => cause = next,
             None => break,
         }
     }
     let message = if error.is_timeout() && unsent { "no connection in time".to_owned() } else { cause.to_string() };
-    SendError { message: printable(&message, 200), unsent, hopeless }
+    SendError { message: printable(&message, 200), unsent, hopeless, certificate }
 }
 
 /// An `io::Error` hides its own content from `source()`.
-fn hidden_tls(cause: &(dyn StdError + 'static)) -> bool {
+fn hidden_tls<'a>(cause: &'a (dyn StdError + 'static)) -> Option<&'a rustls::Error> {
     let mut io = cause.downcast_ref::<std::io::Error>();
     while let Some(inner) = io.and_then(std::io::Error::get_ref) {
-        if inner.is::<rustls::Error>() {
-            return true;
+        if let Some(tls) = inner.downcast_ref::<rustls::Error>() {
+            return Some(tls);
         }
         io = inner.downcast_ref::<std::io::Error>();
     }
-    false
+    None
+}
+
+/// Theirs is not trusted, or they say that ours is missing or not trusted (RFC 8446 §6.2).
+fn about_certificates(error: &rustls::Error) -> bool {
+    use rustls::AlertDescription as Alert;
+    match error {
+        rustls::Error::InvalidCertificate(_) | rustls::Error::NoCertificatesPresented => true,
+        rustls::Error::AlertReceived(alert) => matches!(
+            alert,
+            Alert::CertificateRequired
+                | Alert::BadCertificate
+                | Alert::UnsupportedCertificate
+                | Alert::CertificateRevoked
+                | Alert::CertificateExpired
+                | Alert::CertificateUnknown
+                | Alert::UnknownCA
+        ),
+        _ => false,
+    }
 }

@@ -9,6 +9,7 @@ mod login;
 mod real;
 mod redirects;
 mod referrers;
+mod resume;
 mod retries;
 mod tls;
 mod writes;

@@ -76,7 +76,7 @@ async fn an_unknown_authority_is_not_and_is_not_asked_again() {
     let logins = StaticCredentials::new().with(&host, password("user", "hunter2"));
     let client = quick().tls_hosts([host.as_str()]).credentials(Arc::new(logins)).build().unwrap();
     let error = client.resolve(&tag(&host)).await.unwrap_err();
-    assert!(matches!(&error, Error::Unavailable { message, .. } if message.contains("certificate")), "{error:?}");
+    assert!(matches!(&error, Error::Certificate { message, .. } if message.contains("certificate")), "{error:?}");
     assert_eq!(connections.load(Ordering::SeqCst), 1);
 }
 
