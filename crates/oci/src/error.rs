@@ -232,6 +232,10 @@ impl Explain for Error {
             Self::Failing { host, .. } => {
                 vec![format!("the fault is with {host}: try again later; its log or status page says more")]
             }
+            Self::Credentials { .. } => vec![
+                "REGISTRY_USERNAME and REGISTRY_PASSWORD go before every file and helper; REGISTRY_URL says which registry they are for"
+                    .to_owned(),
+            ],
             Self::Insecure { .. } => {
                 vec!["allow it by name with `insecure_registries = [\"host:port\"]` in schleuse.toml".to_owned()]
             }

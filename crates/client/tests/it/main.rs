@@ -4,6 +4,7 @@
 
 mod deletes;
 mod fake;
+mod helpers;
 mod hostile;
 mod login;
 mod real;
