@@ -23,7 +23,8 @@ use crate::settings::Deadlines;
 use crate::transport::Transport;
 use challenge::Challenge;
 pub(crate) use scope::Scope;
-use token::{Token, TokenRequest, basic, sensitive};
+pub(crate) use token::sensitive;
+use token::{Token, TokenRequest, basic};
 
 /// Tokens kept for one host. More than repositories are touched by any command.
 const TOKENS: usize = 64;

@@ -8,7 +8,7 @@ use std::fmt;
 use std::sync::{Arc, Mutex};
 
 use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
-use reqwest::{Certificate, Url};
+use reqwest::Url;
 use schleuse_model::{Clock, Digest, Repository};
 use schleuse_oci::Error;
 use schleuse_oci::access::RegistryTime;
@@ -23,7 +23,7 @@ use crate::payload::Payload;
 use crate::referrers::Support;
 use crate::retry::{Failure, Jitter, Tries};
 use crate::settings::{Deadlines, Limits, RetryPolicy};
-use crate::transport::Transport;
+use crate::transport::{Transport, Wiring};
 use crate::upload::Opened;
 
 /// A client for OCI registries. Cheap to clone; clones share connections, tokens and what they know about registries.
@@ -41,10 +41,10 @@ impl Client {
         ClientBuilder::default()
     }
 
-    pub(crate) fn assemble(builder: ClientBuilder, addresses: Addresses, certificates: Vec<Certificate>) -> Self {
+    pub(crate) fn assemble(builder: ClientBuilder, addresses: Addresses, wiring: Wiring) -> Self {
         Self(Arc::new(Inner {
             addresses,
-            transport: Transport::new(certificates, builder.deadlines),
+            transport: Transport::new(wiring),
             auth: Auth::new(builder.credentials),
             clock: builder.clock,
             jitter: builder.jitter,

@@ -76,6 +76,14 @@ pub enum Error {
         /// What is wrong.
         message: String,
     },
+    /// The proxy on the way wants a login, or another one (407).
+    #[error("the proxy on the way to {host} wants a login for {what}")]
+    ProxyLogin {
+        /// The registry.
+        host: String,
+        /// What was asked for.
+        what: String,
+    },
     /// The answer broke off or stalled on the way, until the retry budget was used up.
     #[error("the answer of {host} to {what} did not arrive whole: {message}")]
     Interrupted {
@@ -221,6 +229,10 @@ impl Explain for Error {
                 format!(
                     "or, for this registry alone, put it (`ca.crt`), and what it knows you by (`client.cert`, `client.key`), into /etc/docker/certs.d/{host}/"
                 ),
+            ],
+            Self::ProxyLogin { .. } => vec![
+                "write it into the proxy's address: HTTPS_PROXY (or HTTP_PROXY) = http://user:password@host:port".to_owned(),
+                "or list the registry in NO_PROXY, if it is reached without".to_owned(),
             ],
             Self::Interrupted { .. } => {
                 vec!["try again; if it breaks off again, a proxy or firewall may cut long transfers".to_owned()]

@@ -114,7 +114,7 @@ impl Inner {
     /// Sorts out the answers that mean the same everywhere.
     async fn judged(&self, endpoint: &Endpoint, call: &Call, head: Head) -> Result<Head, Failure> {
         let status = head.status();
-        if !matches!(status.as_u16(), 401 | 403 | 429 | 500..=599) {
+        if !matches!(status.as_u16(), 401 | 403 | 407 | 429 | 500..=599) {
             return Ok(head);
         }
         let after = retry_after(head.body.response.headers(), self.clock.now());
@@ -135,6 +135,7 @@ impl Inner {
                 what: answer.what.clone(),
                 message: answer.message(),
             }),
+            (407, _) => Failure::Final(Error::ProxyLogin { host: answer.host.clone(), what: answer.what.clone() }),
             (429, _) | (502..=504, Repeat::Read | Repeat::Write) | (500, Repeat::Read) => {
                 Failure::Again { error: failing(), after }
             }

@@ -7,6 +7,7 @@ mod fake;
 mod helpers;
 mod hostile;
 mod login;
+mod proxies;
 mod real;
 mod redirects;
 mod referrers;
