@@ -4,11 +4,14 @@
 
 mod deletes;
 mod fake;
+mod helpers;
 mod hostile;
 mod login;
+mod proxies;
 mod real;
 mod redirects;
 mod referrers;
+mod resume;
 mod retries;
 mod tls;
 mod writes;
