@@ -26,8 +26,10 @@ mod service;
 mod shape;
 mod store;
 mod uploads;
+mod volume;
 
 pub use error::Error;
 pub use limits::Limits;
 pub use registry::Registry;
 pub use server::Running;
+pub use volume::{FolderVolume, Readable, Volume, Written};
