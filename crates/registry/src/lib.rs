@@ -16,6 +16,7 @@ mod api;
 mod auth;
 mod condition;
 mod error;
+mod gc;
 mod limits;
 mod problem;
 mod range;
@@ -29,6 +30,7 @@ mod uploads;
 mod volume;
 
 pub use error::Error;
+pub use gc::{GcOptions, GcReport};
 pub use limits::Limits;
 pub use registry::Registry;
 pub use server::Running;

@@ -47,6 +47,11 @@ impl DiskStore {
         let (files, swept) = Files::open(volume)?;
         Ok(Self { files: Arc::new(files), swept })
     }
+
+    /// Makes the folders that every repository has.
+    fn ensure_repository(&self, name: &Name) -> Result<(), Error> {
+        self.files.ensure_folders(&Path::new("repos").join(name.as_str()), &[LINKS, MANIFESTS, TAGS])
+    }
 }
 
 pub(crate) fn blob_path(digest: &Digest) -> PathBuf {
@@ -129,6 +134,7 @@ impl Links for DiskStore {
     }
 
     fn link(&self, name: &Name, digest: &Digest, now: Timestamp) -> Result<(), Error> {
+        self.ensure_repository(name)?;
         self.files.mark(&in_folder(name, LINKS, digest), now)
     }
 
@@ -169,6 +175,7 @@ impl Manifests for DiskStore {
             Ok(Some(existing)) if existing == *manifest && self.files.settle(&folder(name, MANIFESTS))? => Ok(()),
             // Absent, of another media type, damaged, or not to be trusted: this push puts it right.
             Ok(_) | Err(Error::Damaged { .. }) => {
+                self.ensure_repository(name)?;
                 self.files.write(&path, &[manifest.media_type.as_bytes(), b"\n", &manifest.bytes])
             }
             Err(error) => Err(error),
@@ -205,6 +212,7 @@ impl Tags for DiskStore {
     }
 
     fn point(&self, name: &Name, tag: &Tag, digest: &Digest) -> Result<(), Error> {
+        self.ensure_repository(name)?;
         self.files.write(&folder(name, TAGS).join(tag.as_str()), &[digest.to_string().as_bytes(), b"\n"])
     }
 

@@ -1,3 +1,8 @@
+mod power;
+mod scenario;
+mod states;
+mod volume;
+
 use std::io::{BufRead, BufReader};
 use std::net::SocketAddr;
 use std::path::Path;

@@ -51,8 +51,8 @@ impl Files {
                 found(files.volume.remove(&path)).map_err(files.failed("remove", &path))?;
                 swept += 1;
             }
-            files.ensure_folder(folder)?;
         }
+        files.ensure_folders(Path::new(""), &[TMP, UPLOADS, "blobs", "repos"])?;
         Ok((files, swept))
     }
 
@@ -66,36 +66,54 @@ impl Files {
     }
 
     /// Makes `folder` and its parents, each synced into its parent.
-    pub(crate) fn ensure_folder(&self, folder: &Path) -> Result<(), Error> {
+    fn ensure_folder(&self, folder: &Path) -> Result<(), Error> {
+        let name = folder.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+        self.ensure_folders(folder_of(folder), &[name])
+    }
+
+    /// Makes folders in `parent` and, before, that folder itself, with one sync for all of them.
+    pub(crate) fn ensure_folders(&self, parent: &Path, names: &[&str]) -> Result<(), Error> {
+        let mut made = self.made.lock().unwrap_or_else(PoisonError::into_inner);
+        self.make_folders(&mut made, parent, names)
+    }
+
+    fn make_folders(&self, made: &mut HashSet<PathBuf>, parent: &Path, names: &[&str]) -> Result<(), Error> {
         /// The set is a cache; when it has grown beyond this it starts anew.
         const REMEMBERED: usize = 100_000;
-        let mut made = self.made.lock().unwrap_or_else(PoisonError::into_inner);
-        if made.contains(folder) {
+        let mut missing = names.iter().map(|name| parent.join(name)).collect::<Vec<_>>();
+        missing.retain(|folder| !made.contains(folder));
+        if missing.is_empty() {
             return Ok(());
+        }
+        if let Some(above) = parent.parent() {
+            let name = parent.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+            self.make_folders(made, above, &[name])?;
         }
         if made.len() > REMEMBERED {
             made.clear();
         }
-        let mut at = PathBuf::new();
-        for part in folder.components() {
-            let parent = at.clone();
-            at.push(part);
-            if made.contains(&at) {
-                continue;
+        let mut ours = Vec::new();
+        let mut create = || {
+            for folder in &missing {
+                match self.volume.create_folder(folder) {
+                    Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+                    result => {
+                        result.map_err(self.failed("create the folder", folder))?;
+                        ours.push(folder);
+                    }
+                }
             }
-            let ours = match self.volume.create_folder(&at) {
-                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => false,
-                result => result.map(|()| true).map_err(self.failed("create the folder", &at))?,
-            };
-            let synced = self.volume.sync_folder(&parent);
-            if synced.is_err() && ours {
-                // So that the next try makes it anew, and does not trust a sync of what this one may have lost. It is empty: who
-                // wants to use it waits for the lock.
-                let _ = self.volume.remove_folder(&at);
+            self.volume.sync_folder(parent).map_err(self.failed("sync the folder", parent))
+        };
+        if let Err(error) = create() {
+            // So that the next try makes them anew, and does not trust a sync of what this one may have lost. They are empty: who
+            // wants to use them waits for the lock.
+            for folder in ours {
+                let _ = self.volume.remove_folder(folder);
             }
-            synced.map_err(self.failed("sync the folder", &parent))?;
-            made.insert(at.clone());
+            return Err(error);
         }
+        made.extend(missing);
         Ok(())
     }
 
