@@ -130,6 +130,7 @@ impl Blobs for DiskStore {
 
 impl Links for DiskStore {
     fn linked(&self, name: &Name, digest: &Digest) -> Result<Option<Timestamp>, Error> {
+        self.files.adopt(&folder(name, LINKS))?;
         self.files.modified(&in_folder(name, LINKS, digest))
     }
 
@@ -150,6 +151,7 @@ impl Links for DiskStore {
 
 impl Manifests for DiskStore {
     fn manifest(&self, name: &Name, digest: &Digest) -> Result<Option<StoredManifest>, Error> {
+        self.files.adopt(&folder(name, MANIFESTS))?;
         let path = in_folder(name, MANIFESTS, digest);
         let Some(file) = self.files.read(&path, FILE_LIMIT)? else { return Ok(None) };
         let file = Bytes::from(file);
@@ -164,6 +166,7 @@ impl Manifests for DiskStore {
     }
 
     fn has_manifest(&self, name: &Name, digest: &Digest) -> Result<bool, Error> {
+        self.files.adopt(&folder(name, MANIFESTS))?;
         self.files.exists(&in_folder(name, MANIFESTS, digest))
     }
 
@@ -205,6 +208,7 @@ impl Manifests for DiskStore {
 
 impl Tags for DiskStore {
     fn target(&self, name: &Name, tag: &Tag) -> Result<Option<Digest>, Error> {
+        self.files.adopt(&folder(name, TAGS))?;
         let path = folder(name, TAGS).join(tag.as_str());
         let Some(file) = self.files.read(&path, 1024)? else { return Ok(None) };
         let digest = std::str::from_utf8(&file).ok().and_then(|text| text.strip_suffix('\n')?.parse().ok());
@@ -213,7 +217,13 @@ impl Tags for DiskStore {
 
     fn point(&self, name: &Name, tag: &Tag, digest: &Digest) -> Result<(), Error> {
         self.ensure_repository(name)?;
-        self.files.write(&folder(name, TAGS).join(tag.as_str()), &[digest.to_string().as_bytes(), b"\n"])
+        let path = folder(name, TAGS).join(tag.as_str());
+        let before = self.target(name, tag);
+        let written = self.files.write(&path, &[digest.to_string().as_bytes(), b"\n"]);
+        if let (Err(_), Ok(Some(before))) = (&written, before) {
+            self.files.restore(&path, &[before.to_string().as_bytes(), b"\n"]);
+        }
+        written
     }
 
     fn remove_tag(&self, name: &Name, tag: &Tag) -> Result<bool, Error> {
@@ -221,6 +231,7 @@ impl Tags for DiskStore {
     }
 
     fn tag_names(&self, name: &Name) -> Result<Option<Vec<String>>, Error> {
+        self.files.adopt(&folder(name, TAGS))?;
         if let Some(names) = self.files.names(&folder(name, TAGS))? {
             return Ok(Some(names));
         }

@@ -1,3 +1,4 @@
+mod faults;
 mod power;
 mod scenario;
 mod states;
@@ -106,6 +107,7 @@ async fn a_failing_write_is_no_201() {
 }
 
 fn block(path: &Path) {
+    let _ = std::fs::remove_dir(path);
     std::fs::write(path, "").unwrap();
 }
 

@@ -113,6 +113,7 @@ impl Files {
             }
             return Err(error);
         }
+        ours.into_iter().for_each(|folder| self.folders.own(folder));
         made.extend(missing);
         Ok(())
     }
@@ -131,6 +132,12 @@ impl Files {
         settled.map(|()| true).map_err(self.failed("sync the folder", folder))
     }
 
+    /// Makes durable what an earlier process left visible in `folder`, before anybody is told of it: that process may have been
+    /// killed before its sync. Once per folder; after that the folder holds what this process has answered for.
+    pub(crate) fn adopt(&self, folder: &Path) -> Result<(), Error> {
+        if self.folders.is_ours(folder) { Ok(()) } else { self.settle(folder).map(drop) }
+    }
+
     /// Runs `change` on an entry of `folder`, and makes it durable.
     fn changing(
         &self,
@@ -144,14 +151,21 @@ impl Files {
         guard.made(|| self.volume.sync_folder(folder)).map_err(self.failed("sync the folder", folder))
     }
 
-    /// Writes a whole file in place of what is there.
+    /// Writes a whole file in place of what is there. If that fails, what was not there is not there, as far as the disk lets us.
     pub(crate) fn write(self: &Arc<Self>, file: &Path, parts: &[&[u8]]) -> Result<(), Error> {
         self.write_temporary(parts)?.place(file)
     }
 
+    /// Takes back a write that failed: makes the file what it was before. Not durable, as neither was the write.
+    pub(crate) fn restore(self: &Arc<Self>, file: &Path, parts: &[&[u8]]) {
+        // The client has been told of the failure; that this failed too changes nothing for it.
+        if let Ok(mut scratch) = self.write_temporary(parts) {
+            scratch.placed = self.volume.rename(&scratch.path, file).is_ok();
+        }
+    }
+
     fn write_temporary(self: &Arc<Self>, parts: &[&[u8]]) -> Result<Scratch, Error> {
-        let serial = self.serial.fetch_add(1, Ordering::Relaxed);
-        let mut scratch = self.scratch(Path::new(TMP).join(serial.to_string()))?;
+        let mut scratch = self.scratch(self.temporary())?;
         for part in parts {
             scratch.append(part)?;
         }
@@ -167,11 +181,20 @@ impl Files {
             self.volume.set_modified(&scratch.path, at).map_err(self.failed("date", file))?;
             return scratch.place(file);
         }
-        let create = || match self.volume.create(file) {
-            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => self.volume.set_modified(file, at),
-            result => result.and_then(|_| self.volume.set_modified(file, at)),
+        let mut created = false;
+        let create = || {
+            match self.volume.create(file) {
+                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+                result => created = result.map(|_| true)?,
+            }
+            self.volume.set_modified(file, at)
         };
-        self.changing(folder, "create", file, create)
+        let marked = self.changing(folder, "create", file, create);
+        if marked.is_err() && created {
+            // Taken back: who asks next must not be told that it is there.
+            let _ = self.volume.remove(file);
+        }
+        marked
     }
 
     /// When it was last changed, or dated by [`Files::date`]; `None` if it is not there.
@@ -221,26 +244,50 @@ impl Files {
         Ok(self.remove_all(folder_of(file), [file.to_owned()])? > 0)
     }
 
-    /// Removes files of `folder` with one sync; how many were there.
+    /// Removes files of `folder` with one sync; how many were there. If that fails they are there again, as far as the disk lets
+    /// us: who asks next must not be told that they are gone.
     pub(crate) fn remove_all(&self, folder: &Path, files: impl IntoIterator<Item = PathBuf>) -> Result<usize, Error> {
-        let guard = self.folders.change(folder);
-        let mut removed = 0;
+        let mut there = Vec::new();
         for file in files {
-            let gone = found(self.volume.remove(&file)).map_err(self.failed("remove", &file));
-            match gone {
-                Ok(there) => removed += usize::from(there.is_some()),
-                // What went before it is gone, and has to stay so.
-                Err(error) if removed > 0 => {
-                    let synced = guard.made(|| self.volume.sync_folder(folder));
-                    return synced.map_err(self.failed("sync the folder", folder)).and(Err(error));
-                }
-                Err(error) => return Err(error),
+            if self.exists(&file)? {
+                there.push(file);
             }
         }
-        if removed > 0 {
-            guard.made(|| self.volume.sync_folder(folder)).map_err(self.failed("sync the folder", folder))?;
+        if there.is_empty() {
+            // They may have been there, and whoever removed them may have been killed before the sync.
+            return self.settle(folder).map(|_| 0);
         }
-        Ok(removed)
+        let mut moved = Vec::new();
+        let removed = self.move_to_temporary(folder, there, &mut moved);
+        let count = moved.len();
+        for (file, temporary) in moved {
+            // If one of these fails the next start sweeps it, or a client deletes once more.
+            let _ = match removed {
+                Ok(()) => self.volume.remove(&temporary),
+                Err(_) => self.volume.rename(&temporary, &file),
+            };
+        }
+        removed.map(|()| count)
+    }
+
+    fn move_to_temporary(
+        &self,
+        folder: &Path,
+        files: Vec<PathBuf>,
+        moved: &mut Vec<(PathBuf, PathBuf)>,
+    ) -> Result<(), Error> {
+        let guard = self.folders.change(folder);
+        for file in files {
+            let temporary = self.temporary();
+            if found(self.volume.rename(&file, &temporary)).map_err(self.failed("remove", &file))?.is_some() {
+                moved.push((file, temporary));
+            }
+        }
+        guard.made(|| self.volume.sync_folder(folder)).map_err(self.failed("sync the folder", folder))
+    }
+
+    fn temporary(&self) -> PathBuf {
+        Path::new(TMP).join(self.serial.fetch_add(1, Ordering::Relaxed).to_string())
     }
 
     /// Removes a file that may come back after a power cut; whether it was there.
@@ -292,11 +339,17 @@ impl Scratch {
         self.file.sync().map_err(files.failed("sync", &self.path))?;
         let folder = folder_of(to);
         files.ensure_folder(folder)?;
-        files.changing(folder, "rename to", to, || {
+        let existed = files.exists(to)?;
+        let placed = files.changing(folder, "rename to", to, || {
             files.volume.rename(&self.path, to)?;
             self.placed = true;
             Ok(())
-        })
+        });
+        if placed.is_err() && self.placed && !existed {
+            // Taken back: who asks next must not be told that it is there.
+            let _ = files.volume.remove(to);
+        }
+        placed
     }
 }
 

@@ -26,6 +26,8 @@ struct Folder {
     /// How many of them were there when the last sync began that succeeded. Held while syncing.
     durable: Mutex<u64>,
     suspect: AtomicBool,
+    /// Nothing in it is an earlier process' or a failed change's and not durable.
+    inherited: AtomicBool,
 }
 
 impl Default for Folder {
@@ -36,6 +38,7 @@ impl Default for Folder {
             made: AtomicU64::new(1),
             durable: Mutex::new(0),
             suspect: AtomicBool::new(false),
+            inherited: AtomicBool::new(false),
         }
     }
 }
@@ -82,6 +85,19 @@ impl Folders {
         folder.open.load(SeqCst) == 0 && durable >= folder.made.load(SeqCst)
     }
 
+    /// Says that this process has just made it: nothing in it is an earlier one's.
+    pub(super) fn own(&self, path: &Path) {
+        let folder = self.get(path);
+        let mut durable = locked(&folder.durable);
+        *durable = (*durable).max(1);
+        folder.inherited.store(true, SeqCst);
+    }
+
+    /// Whether this process has made it, or synced it once. Does not wait for a sync that is under way.
+    pub(super) fn is_ours(&self, path: &Path) -> bool {
+        self.get(path).inherited.load(SeqCst)
+    }
+
     /// Whether a sync of it has failed.
     pub(super) fn is_suspect(&self, path: &Path) -> bool {
         self.all_suspect.load(SeqCst) || self.get(path).suspect.load(SeqCst)
@@ -107,6 +123,7 @@ impl Change {
             // If it fails, the change stays open for good: nobody may take the folder for clean.
             sync().inspect_err(|_| self.folder.suspect.store(true, SeqCst))?;
             *durable = covered;
+            self.folder.inherited.store(true, SeqCst);
         }
         drop(durable);
         self.folder.open.fetch_sub(1, SeqCst);
@@ -118,6 +135,7 @@ impl Drop for Change {
     fn drop(&mut self) {
         if !self.made {
             self.folder.made.fetch_add(1, SeqCst);
+            self.folder.inherited.store(false, SeqCst);
             self.folder.open.fetch_sub(1, SeqCst);
         }
     }

@@ -159,15 +159,15 @@ impl Server {
         Self::try_on(volume).await.unwrap()
     }
 
-    /// Does one step; what was answered, unless it was done. `false`: it was found done by one that was looking.
-    pub(crate) async fn run(&mut self, step: &Step, how: How) -> Result<bool, Refused> {
+    /// Does one step; what was answered, unless it was done.
+    pub(crate) async fn run(&mut self, step: &Step, how: How) -> Result<(), Refused> {
         let again = how != How::First;
         let got = match step {
             Step::Blob { repository, content, chunked } => {
                 let (digest, uploads) = (digest(content), format!("/v2/{repository}/blobs/uploads/"));
                 let path = format!("/v2/{repository}/blobs/{digest}");
                 if how == How::Looking && self.ask("HEAD", &path, "").await.status == StatusCode::OK {
-                    return Ok(false);
+                    return Ok(());
                 }
                 if *chunked {
                     let (first, second) = content.split_at(4);
@@ -189,7 +189,7 @@ impl Server {
                 let headers = if *once { condition.as_slice() } else { &[] };
                 let got = self.client.put(repository, &reference, manifest, headers).await;
                 if again && *once && got.header("etag") == format!("\"{}\"", manifest.digest()) {
-                    return Ok(false);
+                    return Ok(());
                 }
                 got
             }
@@ -205,17 +205,17 @@ impl Server {
             Step::Collect => {
                 let (grace, now) = (Duration::from_secs(3600), SystemClock.now());
                 let options = GcOptions { grace, ..GcOptions::default() };
-                return self.registry.collect(options, now.plus(2 * grace)).map(|_| true).map_err(Refused::Collector);
+                return self.registry.collect(options, now.plus(2 * grace)).map(drop).map_err(Refused::Collector);
             }
         };
         match step {
             Step::DeleteTag { .. } | Step::DeleteManifest { .. } | Step::DeleteBlob { .. } => {
                 if again && got.status == StatusCode::NOT_FOUND {
-                    return Ok(false);
+                    return Ok(());
                 }
-                got.wanted(StatusCode::ACCEPTED).map(|_| true)
+                got.wanted(StatusCode::ACCEPTED).map(drop)
             }
-            _ => got.wanted(StatusCode::CREATED).map(|_| true),
+            _ => got.wanted(StatusCode::CREATED).map(drop),
         }
     }
 

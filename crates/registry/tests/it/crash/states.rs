@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 
-use super::volume::{Disk, FileNode, Id, Names, Node, ROOT};
+use super::volume::{Disk, FileNode, Id, Names, Node, Pending, ROOT};
 
 /// Beyond this many changes in flight the registry would not sync as it should; and the enumeration would not end.
 const IN_FLIGHT: usize = 12;
@@ -12,14 +12,17 @@ const IN_FLIGHT: usize = 12;
 /// Calls `visit` with each state that may be found after a power cut at the moment `disk`.
 ///
 /// Complete for what [`Disk`] tells apart: each subset of the folder changes that are not durable; and for each file that can
-/// then be reached, with bytes that are not durable: none of these, half of them, all of them, and as many zeros. Files below `tmp`
-/// and `uploads` are not varied: they are swept unread.
+/// then be reached, with bytes that are not durable: none of these, half of them, all of them, and as many zeros. What concerns
+/// only `tmp` and `uploads` is not varied: it is swept unread.
 pub(crate) fn after_power_cut(disk: &Disk, visit: &mut dyn FnMut(Disk)) {
-    assert!(disk.pending.len() <= IN_FLIGHT, "{} changes in flight: {:?}", disk.pending.len(), disk.pending);
-    for mask in 0..1_u32 << disk.pending.len() {
+    let swept: Vec<Id> = folder(disk, ROOT).iter().filter(|(name, _)| is_swept(name)).map(|(_, id)| *id).collect();
+    let only_swept = |pending: &Pending| pending.edits.iter().all(|(folder, ..)| swept.contains(folder));
+    let varied: Vec<usize> = (0..disk.pending.len()).filter(|i| !only_swept(&disk.pending[*i])).collect();
+    assert!(varied.len() <= IN_FLIGHT, "{} changes in flight: {:?}", varied.len(), disk.pending);
+    for mask in 0..1_u32 << varied.len() {
         let mut cut = disk.clone();
-        let kept: Vec<_> =
-            disk.pending.iter().enumerate().filter(|(i, _)| mask & 1 << i != 0).map(|(_, p)| p.clone()).collect();
+        let lost = |i: &usize| varied.iter().position(|v| v == i).is_some_and(|bit| mask & 1 << bit == 0);
+        let kept = (0..disk.pending.len()).filter(|i| !lost(i)).map(|i| disk.pending[i].clone()).collect::<Vec<_>>();
         cut.pending.clear();
         cut.make_durable(&kept);
         settle(&mut cut);
