@@ -14,6 +14,7 @@
 mod answer;
 mod api;
 mod auth;
+mod check;
 mod condition;
 mod error;
 mod gc;
@@ -29,6 +30,7 @@ mod store;
 mod uploads;
 mod volume;
 
+pub use check::{CheckReport, Fault, Finding, Outcome, check};
 pub use error::Error;
 pub use gc::{GcOptions, GcReport};
 pub use limits::Limits;

@@ -3,6 +3,7 @@
 
 mod it {
     pub(crate) mod blobs;
+    pub(crate) mod check;
     pub(crate) mod crash;
     pub(crate) mod gc;
     pub(crate) mod harness;

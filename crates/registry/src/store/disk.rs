@@ -244,6 +244,15 @@ impl Tags for DiskStore {
     }
 }
 
+impl DiskStore {
+    /// One entry of a list of referrers; `None` if it is not there, or damaged: it can be drawn from the manifest again.
+    pub(crate) fn referrer(&self, name: &Name, subject: &Digest, digest: &Digest) -> Result<Option<Descriptor>, Error> {
+        let path = in_folder(name, REFERRERS, subject).join(digest.as_tag_stem());
+        let bytes = self.files.read(&path, FILE_LIMIT)?;
+        Ok(bytes.and_then(|bytes| json::from_untrusted(&bytes, bytes.len()).ok()))
+    }
+}
+
 impl Referring for DiskStore {
     fn referring(&self, name: &Name, subject: &Digest) -> Result<Vec<Descriptor>, Error> {
         let folder = in_folder(name, REFERRERS, subject);

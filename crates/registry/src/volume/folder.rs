@@ -28,7 +28,7 @@ impl FolderVolume {
     pub fn create(path: impl AsRef<Path>) -> Result<Self, Error> {
         let path = path.as_ref();
         fs::create_dir_all(path).map_err(Error::storage("create the folder", path))?;
-        let volume = Self::open(path)?;
+        let volume = Self::lock(path, OpenOptions::new().create(true).truncate(false).write(true))?;
         if let Some(parent) = volume.root.parent() {
             // Best effort: the folder is the operator's, and its parent may be closed to us.
             let _ = File::open(parent).and_then(|parent| parent.sync_all());
@@ -36,19 +36,29 @@ impl FolderVolume {
         Ok(volume)
     }
 
-    /// Takes the folder `path`, which must be there.
+    /// Takes the folder `path`, which must be a registry's already: nothing is to be made in a folder that was meant by mistake.
     ///
     /// # Errors
-    /// As [`FolderVolume::create`].
+    /// As [`FolderVolume::create`]; [`Error::NoRegistry`].
     pub fn open(path: impl AsRef<Path>) -> Result<Self, Error> {
-        let path = path.as_ref();
-        let root = path.canonicalize().map_err(Error::storage("find the folder", path))?;
-        let path = root.join(LOCK);
-        let lock = OpenOptions::new().create(true).truncate(false).write(true).open(&path);
-        let lock = lock.map_err(Error::storage("open the lock file", &path))?;
+        Self::lock(path.as_ref(), OpenOptions::new().write(true))
+    }
+
+    fn lock(path: &Path, options: &OpenOptions) -> Result<Self, Error> {
+        let missing = |error: &io::Error| error.kind() == io::ErrorKind::NotFound;
+        let no_registry = || Error::NoRegistry { path: path.to_owned() };
+        let root = match path.canonicalize() {
+            Err(error) if missing(&error) => return Err(no_registry()),
+            other => other.map_err(Error::storage("find the folder", path))?,
+        };
+        let file = root.join(LOCK);
+        let lock = match options.open(&file) {
+            Err(error) if missing(&error) => return Err(no_registry()),
+            other => other.map_err(Error::storage("open the lock file", &file))?,
+        };
         lock.try_lock().map_err(|error| match error {
             TryLockError::WouldBlock => Error::Locked { path: root.clone() },
-            TryLockError::Error(source) => Error::Storage { action: "lock", path: path.clone(), source },
+            TryLockError::Error(source) => Error::Storage { action: "lock", path: file.clone(), source },
         })?;
         Ok(Self { root, _lock: lock })
     }
