@@ -14,8 +14,10 @@
 mod answer;
 mod api;
 mod auth;
+mod check;
 mod condition;
 mod error;
+mod gc;
 mod limits;
 mod problem;
 mod range;
@@ -26,8 +28,12 @@ mod service;
 mod shape;
 mod store;
 mod uploads;
+mod volume;
 
+pub use check::{CheckReport, Fault, Finding, Outcome, check};
 pub use error::Error;
+pub use gc::{GcOptions, GcReport};
 pub use limits::Limits;
 pub use registry::Registry;
 pub use server::Running;
+pub use volume::{FolderVolume, Readable, Volume, Written};

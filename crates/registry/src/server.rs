@@ -30,16 +30,17 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
 impl Registry {
     /// Serves on `listener` until `shutdown` is ready; then running requests get [`crate::Limits::drain`] to finish.
-    /// `clock` is what the `Date` header shows.
+    /// `clock` is what the `Date` header shows, and what links are dated by.
     ///
     /// # Errors
     /// None at present: a failing connection ends alone, a failing `accept` is tried again.
     pub async fn serve(
-        self,
+        mut self,
         listener: TcpListener,
         clock: Arc<dyn Clock>,
         shutdown: impl Future<Output = ()> + Send,
     ) -> Result<(), Error> {
+        self.clock = clock.clone();
         let slots = Arc::new(Semaphore::new(self.limits.connections));
         let graceful = GracefulShutdown::new();
         let mut connections = JoinSet::new();

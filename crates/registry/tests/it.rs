@@ -3,7 +3,9 @@
 
 mod it {
     pub(crate) mod blobs;
+    pub(crate) mod check;
     pub(crate) mod crash;
+    pub(crate) mod gc;
     pub(crate) mod harness;
     pub(crate) mod http;
     pub(crate) mod manifests;

@@ -7,7 +7,7 @@
 use http::header::{self, HeaderMap};
 use http::{HeaderName, StatusCode};
 use hyper::body::Incoming;
-use schleuse_model::{Digest, Tag};
+use schleuse_model::{Digest, Tag, Timestamp};
 
 use super::body;
 use crate::answer::{self, Answer};
@@ -87,12 +87,13 @@ pub(crate) async fn put(
     }
     let manifest = StoredManifest { media_type: shape.media_type.clone(), bytes };
     let push = Push { name, digest, tag, manifest, shape, condition };
-    registry.blocking(move |shared| push.run(shared)).await?;
+    let now = registry.clock.now();
+    registry.blocking(move |shared| push.run(shared, now)).await?;
     Ok(answer)
 }
 
 impl Push {
-    fn run(&self, shared: &Shared) -> Result<(), Problem> {
+    fn run(&self, shared: &Shared, now: Timestamp) -> Result<(), Problem> {
         let (store, name, digest) = (&*shared.store, &self.name, &self.digest);
         let _lock = shared.lock(name);
         let current = match &self.tag {
@@ -101,7 +102,7 @@ impl Push {
             None => None,
         };
         self.condition.check(current.as_ref())?;
-        self.check_content(shared)?;
+        self.check_content(shared, now)?;
         store.write_manifest(name, digest, &self.manifest)?;
         if let Some(subject) = &self.shape.subject {
             store.add_referring(name, subject, &self.shape.as_referrer(digest, self.manifest.bytes.len()))?;
@@ -112,20 +113,31 @@ impl Push {
         Ok(())
     }
 
-    fn check_content(&self, shared: &Shared) -> Result<(), Problem> {
+    /// Everything it names is there: link and bytes. Nothing of it is collected meanwhile, as the collector wants the repository's
+    /// lock too.
+    fn check_content(&self, shared: &Shared, now: Timestamp) -> Result<(), Problem> {
         let (store, name) = (&*shared.store, &self.name);
+        let has_blob =
+            |digest| Ok::<_, Problem>(store.linked(name, digest)?.is_some() && store.blob(digest)?.is_some());
+        let mut blobs = self.shape.blobs.clone();
         for digest in &self.shape.blobs {
-            if !store.linked(name, digest)? {
+            if !has_blob(digest)? {
                 return Err(Problem::manifest_blob_unknown(digest));
             }
         }
+        let mut children = Vec::new();
         for digest in &self.shape.manifests {
+            if store.has_manifest(name, digest)? {
+                children.push(digest.clone());
+                continue;
+            }
             // An index may also list what is no manifest.
-            if !store.has_manifest(name, digest)? && !store.linked(name, digest)? {
+            if !has_blob(digest)? {
                 return Err(Problem::manifest_blob_unknown(digest));
             }
+            blobs.push(digest.clone());
         }
-        Ok(store.settle(name)?)
+        Ok(store.settle(name, &blobs, &children, now)?)
     }
 }
 

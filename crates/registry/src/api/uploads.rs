@@ -45,11 +45,12 @@ pub(crate) async fn start(registry: &Registry, name: Name, query: &Query, body: 
 }
 
 async fn mount(registry: &Registry, name: &Name, digest: &Digest, from: Name) -> Result<bool, Problem> {
-    let (name, digest) = (name.clone(), digest.clone());
+    let (name, digest, now) = (name.clone(), digest.clone(), registry.clock.now());
     let mounted = registry.blocking(move |shared| {
-        let there = shared.store.linked(&from, &digest)? && shared.store.blob(&digest)?.is_some();
+        let _linking = shared.linking();
+        let there = shared.store.linked(&from, &digest)?.is_some() && shared.store.blob(&digest)?.is_some();
         if there {
-            shared.store.link(&name, &digest)?;
+            shared.store.link(&name, &digest, now)?;
         }
         Ok(there)
     });
@@ -188,8 +189,8 @@ async fn receive(
 
 async fn commit(registry: &Registry, name: &Name, checkout: Checkout, digest: Digest) -> Result<Answer, Problem> {
     let location = format!("/v2/{name}/blobs/{digest}");
-    let wanted = digest.clone();
-    registry.blocking(move |shared| checkout.take()?.finish(&*shared.store, &wanted)).await?;
+    let (wanted, now) = (digest.clone(), registry.clock.now());
+    registry.blocking(move |shared| checkout.take()?.finish(shared, &wanted, now)).await?;
     Ok(answer::created(&location, &digest))
 }
 
