@@ -24,3 +24,5 @@ tools/peers/install.sh >&2
 tools/peers/service.sh >&2
 tools/peers/sigstore-js.sh >&2
 tools/peers/engines.sh >&2
+tools/peers/conformance.sh >&2
+tools/peers/crane.sh >&2

@@ -124,6 +124,17 @@ impl Problem {
             .with(header::WWW_AUTHENTICATE, "Basic realm=\"schleuse\"")
     }
 
+    /// RFC 9110, 414: they stand in the address.
+    pub(crate) fn too_many_tags(limit: usize) -> Self {
+        let message = format!("one push sets at most {limit} tags");
+        Self::new(StatusCode::URI_TOO_LONG, "UNSUPPORTED", message)
+    }
+
+    pub(crate) fn condition_with_tags() -> Self {
+        let message = "a condition and the parameter `tag` do not go together: put the manifest by that tag";
+        Self::new(StatusCode::BAD_REQUEST, "UNSUPPORTED", message)
+    }
+
     pub(crate) fn condition_malformed() -> Self {
         let message = "If-Match and If-None-Match take `*` or quoted digests";
         Self::new(StatusCode::BAD_REQUEST, "UNSUPPORTED", message)

@@ -25,6 +25,8 @@ pub struct Registry {
     pub(crate) shared: Arc<Shared>,
     pub(crate) limits: Limits,
     pub(crate) login: Option<Login>,
+    /// Whether a manifest may name what is not here.
+    pub(crate) sparse: bool,
 }
 
 #[derive(Debug)]
@@ -63,13 +65,21 @@ impl Registry {
     fn over(store: impl Store + 'static) -> Self {
         let locks = std::array::from_fn(|_| Mutex::new(()));
         let shared = Shared { store: Box::new(store), uploads: Arc::default(), locks };
-        Self { shared: Arc::new(shared), limits: Limits::DEFAULT, login: None }
+        Self { shared: Arc::new(shared), limits: Limits::DEFAULT, login: None, sparse: false }
     }
 
     /// With other limits.
     #[must_use]
     pub fn with_limits(mut self, limits: Limits) -> Self {
         self.limits = limits;
+        self
+    }
+
+    /// Accepts manifests that name blobs and manifests which are not here: for mirrors that carry only some platforms of an
+    /// image. Otherwise such a push is refused, because half an image is mostly a mistake.
+    #[must_use]
+    pub fn accepting_sparse(mut self) -> Self {
+        self.sparse = true;
         self
     }
 

@@ -52,7 +52,7 @@ impl Registry {
                 api::manifests::read(self, name, selector, &head.headers).await
             }
             (Route::Manifest(name, selector), &Method::PUT) => {
-                api::manifests::put(self, name, selector, &head.headers, body).await
+                api::manifests::put(self, name, selector, &query, &head.headers, body).await
             }
             (Route::Manifest(name, selector), &Method::DELETE) => {
                 api::manifests::delete(self, name, selector, &head.headers).await

@@ -49,6 +49,9 @@ struct Serve {
     /// Keep everything in memory, for trials
     #[arg(long)]
     memory: bool,
+    /// Accept manifests that name content which is not here, as a mirror of some platforms has them
+    #[arg(long)]
+    allow_sparse: bool,
 }
 
 /// The port cannot be had.
@@ -77,6 +80,7 @@ pub(crate) async fn run(args: Args, context: &Context) -> Result<Exit, Failure> 
         Some(folder) => Registry::disk(folder)?,
         None => Registry::memory(),
     };
+    let registry = if args.allow_sparse { registry.accepting_sparse() } else { registry };
     let (registry, guarded) = with_login(registry, context)?;
     let failed = |source| CannotListen { address: args.listen, source };
     let listener = TcpListener::bind(args.listen).await.map_err(failed)?;

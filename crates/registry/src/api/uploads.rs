@@ -24,8 +24,7 @@ const DOCKER_UPLOAD_UUID: HeaderName = HeaderName::from_static("docker-upload-uu
 /// POST: mount, single request, or the start of an upload.
 pub(crate) async fn start(registry: &Registry, name: Name, query: &Query, body: Incoming) -> Result<Answer, Problem> {
     if let Some(digest) = query.digest("mount")?
-        && let Some(from) = query.get("from")
-        && mount(registry, &name, &digest, Name::parse(from)?).await?
+        && mount(registry, &name, &digest, query.get("from").map(Name::parse).transpose()?).await?
     {
         return Ok(answer::created(&format!("/v2/{name}/blobs/{digest}"), &digest));
     }
@@ -44,10 +43,12 @@ pub(crate) async fn start(registry: &Registry, name: Name, query: &Query, body: 
     }
 }
 
-async fn mount(registry: &Registry, name: &Name, digest: &Digest, from: Name) -> Result<bool, Problem> {
+/// Without `from` it may come from anywhere: whoever may write here may read every repository.
+async fn mount(registry: &Registry, name: &Name, digest: &Digest, from: Option<Name>) -> Result<bool, Problem> {
     let (name, digest) = (name.clone(), digest.clone());
     let mounted = registry.blocking(move |shared| {
-        let there = shared.store.linked(&from, &digest)? && shared.store.blob(&digest)?.is_some();
+        let had = from.map_or(Ok(true), |from| shared.store.linked(&from, &digest))?;
+        let there = had && shared.store.blob(&digest)?.is_some();
         if there {
             shared.store.link(&name, &digest)?;
         }
