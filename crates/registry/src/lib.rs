@@ -11,12 +11,15 @@
 //!
 //! **Must not depend on** the HTTP client, nor on anything that signs, journals or decides.
 
+mod access;
 mod answer;
 mod api;
-mod auth;
 mod condition;
 mod error;
 mod limits;
+mod log;
+mod metrics;
+mod observe;
 mod problem;
 mod range;
 mod registry;
@@ -25,9 +28,13 @@ mod server;
 mod service;
 mod shape;
 mod store;
+mod tls;
 mod uploads;
 
+pub use access::users::Users;
 pub use error::Error;
 pub use limits::Limits;
+pub use log::AccessLog;
 pub use registry::Registry;
 pub use server::Running;
+pub use tls::Tls;

@@ -98,6 +98,17 @@ impl Problem {
         Self::new(StatusCode::TOO_MANY_REQUESTS, "TOOMANYREQUESTS", message).with(header::RETRY_AFTER, "5")
     }
 
+    pub(crate) fn too_many_logins() -> Self {
+        let message = "too many logins are being checked";
+        Self::new(StatusCode::TOO_MANY_REQUESTS, "TOOMANYREQUESTS", message).with(header::RETRY_AFTER, "5")
+    }
+
+    /// The specification's answer to what a registry does not do at all.
+    pub(crate) fn read_only() -> Self {
+        Self::new(StatusCode::METHOD_NOT_ALLOWED, "UNSUPPORTED", "this registry is read-only")
+            .with(header::ALLOW, "GET, HEAD")
+    }
+
     pub(crate) fn range() -> Self {
         Self::new(StatusCode::RANGE_NOT_SATISFIABLE, "RANGE_INVALID", "the range does not fit")
     }

@@ -52,7 +52,49 @@ pub(crate) enum Route {
     Referrers(Name, Digest),
 }
 
+/// What a path is about, for counting.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Kind {
+    Base,
+    Blob,
+    Upload,
+    Manifest,
+    Tags,
+    Referrers,
+    /// No endpoint of ours, or a request that was refused before its path was read.
+    Other,
+}
+
+impl Kind {
+    /// In the order of their numbers.
+    pub(crate) const ALL: [Self; 7] =
+        [Self::Base, Self::Blob, Self::Upload, Self::Manifest, Self::Tags, Self::Referrers, Self::Other];
+
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Self::Base => "base",
+            Self::Blob => "blob",
+            Self::Upload => "upload",
+            Self::Manifest => "manifest",
+            Self::Tags => "tags",
+            Self::Referrers => "referrers",
+            Self::Other => "other",
+        }
+    }
+}
+
 impl Route {
+    pub(crate) const fn kind(&self) -> Kind {
+        match self {
+            Self::Base => Kind::Base,
+            Self::Blob(..) => Kind::Blob,
+            Self::Uploads(_) | Self::Upload(..) => Kind::Upload,
+            Self::Manifest(..) => Kind::Manifest,
+            Self::TagList(_) => Kind::Tags,
+            Self::Referrers(..) => Kind::Referrers,
+        }
+    }
+
     pub(crate) fn parse(path: &str) -> Result<Self, Problem> {
         let rest = path.strip_prefix("/v2").ok_or_else(Problem::no_such_path)?;
         if matches!(rest, "" | "/") {

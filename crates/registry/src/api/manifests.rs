@@ -6,10 +6,9 @@
 
 use http::header::{self, HeaderMap};
 use http::{HeaderName, HeaderValue, StatusCode};
-use hyper::body::Incoming;
 use schleuse_model::{Digest, Tag};
 
-use super::body;
+use super::body::Body;
 use crate::answer::{self, Answer};
 use crate::condition::Condition;
 use crate::problem::Problem;
@@ -72,11 +71,11 @@ pub(crate) async fn put(
     selector: Selector,
     query: &Query,
     headers: &HeaderMap,
-    body: Incoming,
+    body: Body,
 ) -> Result<Answer, Problem> {
     let limits = registry.limits;
     // Read first, refuse then: a client that is still sending would see a broken connection instead of the refusal.
-    let bytes = body::whole(body, limits.manifest_bytes, &limits).await?;
+    let bytes = body.whole(limits.manifest_bytes, &limits).await?;
     let condition = Condition::parse(headers)?;
     let by_digest = matches!(selector, Selector::Digest(_));
     let (digest, tags) = match selector {
