@@ -30,8 +30,9 @@ const BACKLOG: u32 = 4096;
 Examples:
   schleuse registry serve --folder ./registry
   schleuse registry serve --memory --listen 127.0.0.1:0
-  htpasswd -cB users.htpasswd ci && schleuse registry serve --folder /srv/registry --listen 0.0.0.0:5000 \\
-      --tls-cert cert.pem --tls-key key.pem --htpasswd users.htpasswd --access-log /var/log/registry.json
+  htpasswd -cB users ci
+  schleuse registry serve --folder /srv/registry --listen 0.0.0.0:443 \\
+      --htpasswd users --tls-cert cert.pem --tls-key key.pem --access-log -
 
 More: docs/REGISTRY.md")]
 pub(super) struct Args {
