@@ -15,6 +15,12 @@ pub enum Error {
         /// The folder.
         path: PathBuf,
     },
+    /// There is no registry in that folder.
+    #[error("{} is not the folder of a registry", path.display())]
+    NoRegistry {
+        /// The folder.
+        path: PathBuf,
+    },
     /// A file operation failed.
     #[error("cannot {action} {}", path.display())]
     Storage {
@@ -86,7 +92,11 @@ fn at_line(path: &Path, line: usize) -> String {
 impl Explain for Error {
     fn exit(&self) -> Exit {
         match self {
-            Self::Locked { .. } | Self::Listen { .. } | Self::Htpasswd { .. } | Self::Tls { .. } => Exit::Usage,
+            Self::Locked { .. }
+            | Self::NoRegistry { .. }
+            | Self::Listen { .. }
+            | Self::Htpasswd { .. }
+            | Self::Tls { .. } => Exit::Usage,
             Self::Storage { .. } | Self::Damaged { .. } | Self::NoEntropy | Self::Ended => Exit::Error,
         }
     }
@@ -94,6 +104,9 @@ impl Explain for Error {
     fn hints(&self) -> Vec<String> {
         match self {
             Self::Locked { .. } => vec!["stop the other registry, or give this one a folder of its own".to_owned()],
+            Self::NoRegistry { .. } => {
+                vec!["name the folder that `schleuse registry serve --folder` was given".to_owned()]
+            }
             Self::Listen { .. } => vec!["choose another port, or port 0 for any free one".to_owned()],
             Self::Htpasswd { path, .. } => {
                 vec![format!("`htpasswd -B {} USER` writes such lines with bcrypt", path.display())]

@@ -14,8 +14,10 @@
 mod access;
 mod answer;
 mod api;
+mod check;
 mod condition;
 mod error;
+mod gc;
 mod limits;
 mod log;
 mod metrics;
@@ -30,11 +32,15 @@ mod shape;
 mod store;
 mod tls;
 mod uploads;
+mod volume;
 
 pub use access::users::Users;
+pub use check::{CheckReport, Fault, Finding, Outcome, check};
 pub use error::Error;
+pub use gc::{GcOptions, GcReport};
 pub use limits::Limits;
 pub use log::AccessLog;
 pub use registry::Registry;
 pub use server::Running;
 pub use tls::Tls;
+pub use volume::{FolderVolume, Readable, Volume, Written};

@@ -1,5 +1,7 @@
 //! What a client is told when it does not get what it asked for, in the specification's JSON ("Error Codes").
 
+use std::io::{self, ErrorKind};
+
 use http::StatusCode;
 use http::header::{self, HeaderName, HeaderValue};
 use schleuse_model::{Digest, json};
@@ -189,6 +191,12 @@ impl From<Error> for Problem {
             Error::Damaged { reason, .. } => format!("the stored content is damaged: {reason}"),
             _ => error.to_string(),
         };
-        Self::new(StatusCode::INTERNAL_SERVER_ERROR, "UNKNOWN", message)
+        // RFC 4918, 11.5: the client's request was sound, and the next one may be served again.
+        let full = |source: &io::Error| matches!(source.kind(), ErrorKind::StorageFull | ErrorKind::QuotaExceeded);
+        let status = match &error {
+            Error::Storage { source, .. } if full(source) => StatusCode::INSUFFICIENT_STORAGE,
+            _ => StatusCode::INTERNAL_SERVER_ERROR,
+        };
+        Self::new(status, "UNKNOWN", message)
     }
 }

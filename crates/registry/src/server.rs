@@ -38,16 +38,17 @@ const SHORTEST_SWEEP: Duration = Duration::from_millis(10);
 
 impl Registry {
     /// Serves on `listener` until `shutdown` is ready; then running requests get [`crate::Limits::drain`] to finish.
-    /// `clock` is what the `Date` header and the access log show.
+    /// `clock` is what the `Date` header and the access log show, and what links are dated by.
     ///
     /// # Errors
     /// None at present: a failing connection ends alone, a failing `accept` is tried again.
     pub async fn serve(
-        self,
+        mut self,
         listener: TcpListener,
         clock: Arc<dyn Clock>,
         shutdown: impl Future<Output = ()> + Send,
     ) -> Result<(), Error> {
+        self.clock = clock.clone();
         let slots = Arc::new(Semaphore::new(self.limits.connections));
         let graceful = GracefulShutdown::new();
         let mut connections = JoinSet::new();

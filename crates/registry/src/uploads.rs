@@ -5,12 +5,13 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use schleuse_model::digest::{Algorithm, to_hex};
-use schleuse_model::{Digest, Hasher};
+use schleuse_model::{Digest, Hasher, Timestamp};
 use tokio::time::Instant;
 
 use crate::error::Error;
 use crate::limits::Limits;
 use crate::problem::Problem;
+use crate::registry::Shared;
 use crate::route::Name;
 use crate::store::{Content, Pending, Store};
 
@@ -47,7 +48,7 @@ impl Session {
     }
 
     /// Verifies what arrived against `expected` and makes it a blob of the repository. Durable when it returns.
-    pub(crate) fn finish(self, store: &dyn Store, expected: &Digest) -> Result<(), Problem> {
+    pub(crate) fn finish(self, shared: &Shared, expected: &Digest, now: Timestamp) -> Result<(), Problem> {
         let actual = if expected.algorithm() == self.algorithm {
             self.hasher.finish()
         } else {
@@ -56,8 +57,10 @@ impl Session {
         if actual != *expected {
             return Err(Problem::wrong_digest(expected, &actual));
         }
+        // Between the two the blob belongs to nobody.
+        let _linking = shared.linking();
         self.pending.commit(expected)?;
-        Ok(store.link(&self.name, expected)?)
+        Ok(shared.store.link(&self.name, expected, now)?)
     }
 }
 

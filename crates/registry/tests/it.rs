@@ -4,7 +4,9 @@
 mod it {
     pub(crate) mod access;
     pub(crate) mod blobs;
+    pub(crate) mod check;
     pub(crate) mod crash;
+    pub(crate) mod gc;
     pub(crate) mod harness;
     pub(crate) mod http;
     pub(crate) mod limits;

@@ -6,7 +6,7 @@
 
 use http::header::{self, HeaderMap};
 use http::{HeaderName, HeaderValue, StatusCode};
-use schleuse_model::{Digest, Tag};
+use schleuse_model::{Digest, Tag, Timestamp};
 
 use super::body::Body;
 use crate::answer::{self, Answer};
@@ -101,7 +101,8 @@ pub(crate) async fn put(
     }
     let manifest = StoredManifest { media_type: shape.media_type.clone(), bytes };
     let push = Push { name, digest, tags, by_digest, sparse: registry.sparse, manifest, shape, condition };
-    registry.blocking(move |shared| push.run(shared)).await?;
+    let now = registry.clock.now();
+    registry.blocking(move |shared| push.run(shared, now)).await?;
     Ok(answer)
 }
 
@@ -122,7 +123,7 @@ fn further_tags(query: &Query, condition: &Condition) -> Result<Vec<Tag>, Proble
 }
 
 impl Push {
-    fn run(&self, shared: &Shared) -> Result<(), Problem> {
+    fn run(&self, shared: &Shared, now: Timestamp) -> Result<(), Problem> {
         let (store, name, digest) = (&*shared.store, &self.name, &self.digest);
         let _lock = shared.lock(name);
         let current = match self.tags.first().filter(|_| !self.by_digest) {
@@ -131,7 +132,7 @@ impl Push {
             None => None,
         };
         self.condition.check(current.as_ref())?;
-        self.check_content(shared)?;
+        self.check_content(shared, now)?;
         store.write_manifest(name, digest, &self.manifest)?;
         if let Some(subject) = &self.shape.subject {
             store.add_referring(name, subject, &self.shape.as_referrer(digest, self.manifest.bytes.len()))?;
@@ -142,23 +143,31 @@ impl Push {
         Ok(())
     }
 
-    fn check_content(&self, shared: &Shared) -> Result<(), Problem> {
+    /// Everything it names is there: link and bytes, unless the registry takes what is sparse. Nothing of it is collected meanwhile, as the collector wants the repository's
+    /// lock too.
+    fn check_content(&self, shared: &Shared, now: Timestamp) -> Result<(), Problem> {
         let (store, name) = (&*shared.store, &self.name);
-        if self.sparse {
-            return Ok(store.settle(name)?);
-        }
+        let has_blob =
+            |digest| Ok::<_, Problem>(store.linked(name, digest)?.is_some() && store.blob(digest)?.is_some());
+        let (mut blobs, mut children) = (Vec::new(), Vec::new());
         for digest in &self.shape.blobs {
-            if !store.linked(name, digest)? {
+            if has_blob(digest)? {
+                blobs.push(digest.clone());
+            } else if !self.sparse {
                 return Err(Problem::manifest_blob_unknown(digest));
             }
         }
         for digest in &self.shape.manifests {
-            // An index may also list what is no manifest.
-            if !store.has_manifest(name, digest)? && !store.linked(name, digest)? {
+            if store.has_manifest(name, digest)? {
+                children.push(digest.clone());
+            } else if has_blob(digest)? {
+                // An index may also list what is no manifest.
+                blobs.push(digest.clone());
+            } else if !self.sparse {
                 return Err(Problem::manifest_blob_unknown(digest));
             }
         }
-        Ok(store.settle(name)?)
+        Ok(store.settle(name, &blobs, &children, now)?)
     }
 }
 

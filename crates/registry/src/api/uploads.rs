@@ -44,12 +44,16 @@ pub(crate) async fn start(registry: &Registry, name: Name, query: &Query, body: 
 
 /// Without `from` it may come from anywhere: whoever may write here may read every repository.
 async fn mount(registry: &Registry, name: &Name, digest: &Digest, from: Option<Name>) -> Result<bool, Problem> {
-    let (name, digest) = (name.clone(), digest.clone());
+    let (name, digest, now) = (name.clone(), digest.clone(), registry.clock.now());
     let mounted = registry.blocking(move |shared| {
-        let had = from.map_or(Ok(true), |from| shared.store.linked(&from, &digest))?;
+        let _linking = shared.linking();
+        let had = match from {
+            Some(from) => shared.store.linked(&from, &digest)?.is_some(),
+            None => true,
+        };
         let there = had && shared.store.blob(&digest)?.is_some();
         if there {
-            shared.store.link(&name, &digest)?;
+            shared.store.link(&name, &digest, now)?;
         }
         Ok(there)
     });
@@ -188,8 +192,8 @@ async fn receive(
 
 async fn commit(registry: &Registry, name: &Name, checkout: Checkout, digest: Digest) -> Result<Answer, Problem> {
     let location = format!("/v2/{name}/blobs/{digest}");
-    let wanted = digest.clone();
-    registry.blocking(move |shared| checkout.take()?.finish(&*shared.store, &wanted)).await?;
+    let (wanted, now) = (digest.clone(), registry.clock.now());
+    registry.blocking(move |shared| checkout.take()?.finish(shared, &wanted, now)).await?;
     Ok(answer::created(&location, &digest))
 }
 

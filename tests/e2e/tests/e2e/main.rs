@@ -23,4 +23,5 @@ mod processes;
 mod project;
 mod races;
 mod registry;
+mod retention;
 mod run;
