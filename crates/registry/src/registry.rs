@@ -34,13 +34,13 @@ pub(crate) const REDATE: Duration = Duration::from_secs(60);
 pub struct Registry {
     pub(crate) shared: Arc<Shared>,
     pub(crate) limits: Limits,
-    pub(crate) clock: Arc<dyn Clock>,
     pub(crate) access: Access,
     pub(crate) tls: Option<Tls>,
     pub(crate) observer: Observer,
     pub(crate) read_only: bool,
     /// Whether a manifest may name what is not here.
     pub(crate) sparse: bool,
+    pub(crate) clock: Arc<dyn Clock>,
 }
 
 #[derive(Debug)]
@@ -124,6 +124,7 @@ impl Registry {
             observer: Observer::default(),
             read_only: false,
             sparse: false,
+            clock: Arc::new(SystemClock),
         }
     }
 

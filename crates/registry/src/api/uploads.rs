@@ -47,7 +47,10 @@ async fn mount(registry: &Registry, name: &Name, digest: &Digest, from: Option<N
     let (name, digest, now) = (name.clone(), digest.clone(), registry.clock.now());
     let mounted = registry.blocking(move |shared| {
         let _linking = shared.linking();
-        let had = from.map_or(Ok(true), |from| shared.store.linked(&from, &digest).map(|link| link.is_some()))?;
+        let had = match from {
+            Some(from) => shared.store.linked(&from, &digest)?.is_some(),
+            None => true,
+        };
         let there = had && shared.store.blob(&digest)?.is_some();
         if there {
             shared.store.link(&name, &digest, now)?;
