@@ -6,6 +6,7 @@ mod config;
 mod demo;
 mod demo_app;
 mod evidence;
+mod image;
 mod interrupt;
 mod key;
 mod registry;
