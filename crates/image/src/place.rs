@@ -34,7 +34,11 @@ pub enum Pick {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum PlaceError {
     /// A transport that is not spoken here.
-    #[error("`{transport}:` is no place for images that is known here")]
+    // Shown by the command line's grammar, which knows no hints: it says itself what to do.
+    #[error(
+        "`{transport}:` is not spoken here; docker://, oci:, oci-archive: and docker-archive: are (what an engine holds, \
+         `docker save` writes into a file)"
+    )]
     Transport {
         /// What was written.
         transport: String,
@@ -59,14 +63,10 @@ impl Explain for PlaceError {
 
     fn hints(&self) -> Vec<String> {
         match self {
-            Self::Transport { transport } if transport == "docker-daemon" => {
-                vec!["`docker save IMAGE --output FILE`, then `docker-archive:FILE`".to_owned()]
-            }
-            Self::Transport { .. } => vec!["known are docker://, oci:, oci-archive: and docker-archive:".to_owned()],
             Self::Malformed { .. } => {
                 vec!["`oci:FOLDER:TAG`, `oci-archive:FILE`, `docker-archive:FILE:NAME:TAG`".to_owned()]
             }
-            Self::Reference(_) => Vec::new(),
+            Self::Transport { .. } | Self::Reference(_) => Vec::new(),
         }
     }
 }

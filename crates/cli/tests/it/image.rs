@@ -150,7 +150,7 @@ fn what_cannot_be_is_said() {
     let (checkout, built) = built(&server);
     let folder = checkout.path();
     let wrong = |arguments: &[&str], code: i32| image(&folder, arguments).exits(code).stderr();
-    assert!(wrong(&["copy", "docker-daemon:x", "oci:y"], 2).contains("docker save"));
+    assert!(wrong(&["copy", "docker-daemon:x", "oci:y"], 2).contains("`docker save` writes"));
     assert!(wrong(&["copy", &built, "docker-archive:x.tar"], 2).contains("hint: write oci-archive:FILE"));
     assert!(wrong(&["copy", "oci:nowhere", "oci:y"], 2).contains("is no OCI image layout"));
     assert!(wrong(&["copy", "oci-archive:nowhere.tar", "oci:y"], 2).contains("cannot use nowhere.tar"));

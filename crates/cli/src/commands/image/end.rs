@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use schleuse_client::Client;
-use schleuse_image::listing::pick;
+use schleuse_image::listing::{Listed, pick};
 use schleuse_image::{Archive, Layout, Limits, Pick, Place, archive};
 use schleuse_model::{Digest, PinnedRef, Reference, Repository, Tag};
 use schleuse_oci::{Manifest, Pull, Push};
@@ -77,26 +77,32 @@ pub(super) async fn source(place: &Place, client: Option<&Client>, work: &Path) 
         (Place::Layout(folder, wanted), _) => {
             let layout = Layout::open(folder)?;
             let digest = pick(&layout.listed()?, wanted, &format!("oci:{}", folder.display()))?;
-            (Box::new(layout), local()?.pin(digest), tag_of(wanted))
+            let tag = tag_of(wanted, &layout.listed()?, &digest);
+            (Box::new(layout), local()?.pin(digest), tag)
         }
         (Place::OciArchive(file, wanted) | Place::DockerArchive(file, wanted), _) => {
             let archive = Archive::open(file, work, &Limits::default()).await?;
             let transport = if matches!(place, Place::OciArchive(..)) { "oci-archive" } else { "docker-archive" };
             let digest = pick(archive.listed(), wanted, &format!("{transport}:{}", file.display()))?;
-            (Box::new(archive), local()?.pin(digest), tag_of(wanted))
+            let tag = tag_of(wanted, archive.listed(), &digest);
+            (Box::new(archive), local()?.pin(digest), tag)
         }
     };
     let registry = client.filter(|_| matches!(place, Place::Registry(_))).cloned();
     Ok(Source { pull, image, tag, registry, place: place.clone() })
 }
 
-/// The tag in what an image was asked for by.
-fn tag_of(wanted: &Pick) -> Option<Tag> {
-    let Pick::Named(name) = wanted else { return None };
-    match (name.parse::<Tag>(), name.parse::<Reference>()) {
+/// The tag in what an image was asked for by, or else is called there.
+fn tag_of(wanted: &Pick, listed: &[Listed], digest: &Digest) -> Option<Tag> {
+    let tag = |name: &String| match (name.parse::<Tag>(), name.parse::<Reference>()) {
         (Ok(tag), _) => Some(tag),
         (_, Ok(Reference::Tagged(tagged))) => Some(tagged.tag().clone()),
         _ => None,
+    };
+    match wanted {
+        Pick::Named(name) => tag(name),
+        Pick::Only => listed.iter().find(|one| one.image.digest == *digest)?.names.iter().find_map(tag),
+        Pick::Digest(_) => None,
     }
 }
 

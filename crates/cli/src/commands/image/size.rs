@@ -35,13 +35,11 @@ pub(super) fn platform(text: &str) -> Result<Platform, Usage> {
     let word = |text: &&str| !text.is_empty() && text.len() <= 32 && text.bytes().all(|b| b.is_ascii_alphanumeric());
     let parts: Vec<&str> = text.split('/').collect();
     match parts.as_slice() {
-        [os, architecture, variant @ ..] if variant.len() <= 1 && parts.iter().all(|part| word(&part)) => {
-            Ok(Platform {
-                architecture: (*architecture).to_owned(),
-                os: (*os).to_owned(),
-                variant: variant.first().map(|variant| (*variant).to_owned()),
-            })
-        }
+        [os, architecture, variant @ ..] if variant.len() <= 1 && parts.iter().all(|part| word(part)) => Ok(Platform {
+            architecture: (*architecture).to_owned(),
+            os: (*os).to_owned(),
+            variant: variant.first().map(|variant| (*variant).to_owned()),
+        }),
         _ => Err(Usage::new(
             "--platform is no platform",
             "os/architecture[/variant], such as linux/amd64 or linux/arm64/v8",
