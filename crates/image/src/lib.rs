@@ -1,6 +1,6 @@
 //! Images as files: building them, keeping them in a folder, moving them, and unpacking them safely.
 //!
-//! **For**: the deterministic [`layers`] builder, the OCI image [`layout`], the [`archive`]s of skopeo and `docker save`,
+//! **For**: the deterministic [`layers`] builder, the builders of a [`dockerfile`], the OCI image [`layout`], the [`archive`]s of skopeo and `docker save`,
 //! [`copy()`](copy::copy) between any source and any destination, an [`index`] of several images, [`mod@inspect`], [`unpack`] of an image into a root folder, the choice of a platform ([`mod@select`]), and the build [`manifest`]
 //! with its provenance and the rule by which a commit's image is reused.
 //!
@@ -16,6 +16,7 @@
 
 pub mod archive;
 pub mod copy;
+pub mod dockerfile;
 pub mod index;
 pub mod inspect;
 pub mod layers;
@@ -30,6 +31,7 @@ mod work;
 
 pub use archive::{Archive, ArchiveError};
 pub use copy::{CopyError, Moved, Progress, Silent};
+pub use dockerfile::DockerfileError;
 pub use inspect::{Inspection, inspect};
 pub use layers::{Base, BuildError, Built, ImageSpec, LayerSpec, Port, Runtime, Source, SourceInfo};
 pub use layout::Layout;

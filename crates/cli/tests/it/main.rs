@@ -5,6 +5,7 @@
 mod config;
 mod demo;
 mod demo_app;
+mod dockerfile;
 mod evidence;
 mod image;
 mod interrupt;

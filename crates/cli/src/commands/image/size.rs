@@ -35,7 +35,7 @@ pub(super) fn platform(text: &str) -> Result<Platform, Usage> {
     let word = |text: &&str| !text.is_empty() && text.len() <= 32 && text.bytes().all(|b| b.is_ascii_alphanumeric());
     let parts: Vec<&str> = text.split('/').collect();
     match parts.as_slice() {
-        [os, architecture, variant @ ..] if variant.len() <= 1 && parts.iter().all(|part| word(part)) => Ok(Platform {
+        [os, architecture, variant @ ..] if variant.len() <= 1 && parts.iter().all(word) => Ok(Platform {
             architecture: (*architecture).to_owned(),
             os: (*os).to_owned(),
             variant: variant.first().map(|variant| (*variant).to_owned()),
