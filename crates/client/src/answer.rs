@@ -80,6 +80,22 @@ impl Answer {
         }
     }
 
+    /// Whether a refused DELETE means that this registry does not delete such a thing: 405 by name; 400 or 404 with
+    /// `UNSUPPORTED`; and `DIGEST_INVALID` to a tag, by which docker-registry 2.8 says that it takes digests only.
+    pub(crate) fn says_undeletable(&self, by_tag: bool) -> bool {
+        match self.status {
+            StatusCode::METHOD_NOT_ALLOWED => true,
+            StatusCode::BAD_REQUEST | StatusCode::NOT_FOUND => self.envelope().is_some_and(|envelope| {
+                let tags_are_no_digests = by_tag && self.status == StatusCode::BAD_REQUEST;
+                envelope
+                    .errors
+                    .iter()
+                    .any(|error| error.code == "UNSUPPORTED" || (tags_are_no_digests && error.code == "DIGEST_INVALID"))
+            }),
+            _ => false,
+        }
+    }
+
     /// docker-registry, while another client uploads a blob again that this manifest names: it writes the blob's link file
     /// anew, not at once, and takes the half written one for an invalid digest. The manifest's digest is ours and right.
     pub(crate) fn says_half_written(&self) -> bool {
@@ -230,6 +246,22 @@ mod tests {
         assert!(answer(400, None, ecr).says_exists());
         assert!(!answer(400, None, r#"{"errors":[{"code":"TAG_INVALID","message":"too long"}]}"#).says_exists());
         assert!(!answer(400, None, "").says_exists() && !answer(201, None, "").says_exists());
+    }
+
+    #[test]
+    fn what_counts_as_undeletable() {
+        let unsupported = r#"{"errors":[{"code":"UNSUPPORTED","message":"m"}]}"#;
+        let no_digest = r#"{"errors":[{"code":"DIGEST_INVALID","message":"m"}]}"#;
+        let unknown = r#"{"errors":[{"code":"MANIFEST_UNKNOWN","message":"m"}]}"#;
+        assert!(answer(405, None, "").says_undeletable(false) && answer(405, None, "").says_undeletable(true));
+        assert!(answer(400, None, unsupported).says_undeletable(false));
+        assert!(answer(404, None, unsupported).says_undeletable(true));
+        assert!(answer(400, None, no_digest).says_undeletable(true));
+        assert!(
+            !answer(400, None, no_digest).says_undeletable(false)
+                && !answer(404, None, no_digest).says_undeletable(true)
+        );
+        assert!(!answer(404, None, unknown).says_undeletable(true) && !answer(400, None, "").says_undeletable(true));
     }
 
     #[test]

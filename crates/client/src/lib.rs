@@ -1,6 +1,6 @@
 //! The HTTP client for OCI registries (distribution-spec 1.1).
 //!
-//! **For**: [`Client`] implements `schleuse_oci`'s `Pull`, `Push` and `Referrers` against real registries; [`credentials`] says
+//! **For**: [`Client`] implements `schleuse_oci`'s `Pull`, `Push`, `Delete` and `Referrers` against real registries; [`credentials`] says
 //! where logins come from.
 //!
 //! **Guarantees**
@@ -23,6 +23,7 @@ mod auth;
 mod body;
 mod builder;
 pub mod credentials;
+mod delete;
 mod exchange;
 mod page;
 mod payload;

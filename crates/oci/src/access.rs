@@ -109,6 +109,26 @@ pub trait Push: Debug + Send + Sync {
     async fn create_tag(&self, tag: &TagRef, manifest: &Manifest) -> Result<Created, Error>;
 }
 
+/// Taking away (distribution-spec, "Deleting Tags", "Deleting Manifests"). Apart from [`Push`]: nearly nobody needs it.
+///
+/// A registry that cannot delete answers [`Error::Undeletable`]. `false` means "was not there": also after an attempt of the same
+/// call whose answer got lost.
+///
+/// # Caveats
+/// The specification says that deleting a tag leaves its manifest alone. Registries older than that resolved the tag and deleted
+/// the *manifest*, and with it every other tag of it; none can be told by its answer. So [`Delete::delete_tag`] is only for tags
+/// whose manifest nobody else needs, or on a registry that was seen to keep it (delete a tag of a manifest made for the purpose,
+/// then ask for the manifest). docker-registry 2.8, GHCR and Docker Hub refuse it.
+#[async_trait]
+pub trait Delete: Debug + Send + Sync {
+    /// Deletes the manifest, and with it every tag that points at it. Its blobs and what refers to it stay. `false`: it was not
+    /// there.
+    async fn delete_manifest(&self, image: &PinnedRef) -> Result<bool, Error>;
+
+    /// Deletes the tag; see the caveats above. `false`: it was not there.
+    async fn delete_tag(&self, tag: &TagRef) -> Result<bool, Error>;
+}
+
 /// Evidence beside an image (distribution-spec 1.1, "Listing Referrers", and DESIGN §6).
 #[async_trait]
 pub trait Referrers: Debug + Send + Sync {

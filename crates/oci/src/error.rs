@@ -24,6 +24,16 @@ pub enum Error {
         /// What the registry said, shortened and made printable.
         message: String,
     },
+    /// Deletion is switched off, or this registry does not know it, or not for tags.
+    #[error("registry {host} cannot delete {what}: {message}")]
+    Undeletable {
+        /// The registry.
+        host: String,
+        /// What was to be deleted.
+        what: String,
+        /// What the registry said, shortened and made printable.
+        message: String,
+    },
     /// Any other answer that the specification does not foresee here, or an OCI error we cannot do anything about.
     #[error("registry {host} answered {status} to {what}: {message}")]
     Unexpected {
@@ -138,6 +148,11 @@ impl Explain for Error {
             Self::Denied { .. } => vec![
                 "the credentials are known but may not do this: check the token's scopes".to_owned(),
                 "on GitHub Actions the job needs `permissions: packages: write`".to_owned(),
+            ],
+            Self::Undeletable { .. } => vec![
+                "many registries delete on their own page or by an API of their own only (GHCR, Docker Hub)".to_owned(),
+                "docker-registry: set REGISTRY_STORAGE_DELETE_ENABLED=true; it deletes manifests, never single tags"
+                    .to_owned(),
             ],
             Self::Unavailable { host, .. } => {
                 vec![format!("is {host} the right address, and can this machine reach it?")]
