@@ -24,3 +24,4 @@ tools/peers/install.sh >&2
 tools/peers/service.sh >&2
 tools/peers/sigstore-js.sh >&2
 tools/peers/engines.sh >&2
+tools/peers/buildkit.sh >&2

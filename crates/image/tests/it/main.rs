@@ -4,9 +4,10 @@
 
 mod archive;
 mod attack;
+mod bombs;
 mod copy;
-mod escape;
 mod layers;
 mod layout;
+#[allow(dead_code, reason = "the tools of the other test binary too")]
 mod support;
 mod unpack;
