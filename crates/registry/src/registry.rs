@@ -116,6 +116,13 @@ impl Registry {
         self
     }
 
+    /// With another clock than the machine's: what links are dated by. [`Registry::serve`] brings its own.
+    #[must_use]
+    pub fn with_clock(mut self, clock: Arc<dyn Clock>) -> Self {
+        self.clock = clock;
+        self
+    }
+
     /// Lets only this user in (basic authentication), for reading and writing.
     #[must_use]
     pub fn with_login(mut self, username: &str, password: &Secret<String>) -> Self {

@@ -13,6 +13,9 @@ use crate::failure::Failure;
 use crate::signals;
 use crate::usage::Usage;
 
+mod check;
+mod gc;
+
 /// Run the embedded registry
 #[derive(clap::Args, Debug)]
 #[command(
@@ -29,6 +32,8 @@ pub(crate) struct Args {
 #[derive(clap::Subcommand, Debug)]
 enum Verb {
     Serve(Serve),
+    Gc(gc::Args),
+    Check(check::Args),
 }
 
 /// Serve an OCI registry over HTTP until Ctrl-C or SIGTERM
@@ -71,7 +76,14 @@ impl Explain for CannotListen {
 }
 
 pub(crate) async fn run(args: Args, context: &Context) -> Result<Exit, Failure> {
-    let Verb::Serve(args) = args.verb;
+    match args.verb {
+        Verb::Serve(args) => serve(args, context).await,
+        Verb::Gc(args) => gc::run(args, context).await,
+        Verb::Check(args) => check::run(args, context).await,
+    }
+}
+
+async fn serve(args: Serve, context: &Context) -> Result<Exit, Failure> {
     let stop = signals::Stop::listen()?;
     let registry = match &args.folder {
         Some(folder) => Registry::disk(folder)?,
