@@ -95,7 +95,7 @@ impl Check {
         }
         for digest in linked {
             if !self.is_good(&digest) && !named.blobs.contains_key(&digest) {
-                let outcome = self.repaired(|store| store.unlink(name, &[digest.clone()]).map(drop))?;
+                let outcome = self.repaired(|store| store.unlink(name, std::slice::from_ref(&digest)).map(drop))?;
                 self.note(Fault::DanglingLink, outcome, name, &digest, None);
             }
         }
