@@ -13,6 +13,7 @@ pub(crate) mod key;
 pub(crate) mod promote;
 pub(crate) mod registry;
 pub(crate) mod resume;
+pub(crate) mod retention;
 pub(crate) mod rollback;
 pub(crate) mod sign;
 pub(crate) mod status;
@@ -41,6 +42,7 @@ pub(crate) async fn run(verb: Verb, context: &Context) -> Result<Exit, Failure> 
         Verb::Evidence(args) => evidence::run(&args, context).await,
         Verb::Verify(args) => verify::run(&args, context).await,
         Verb::Key(args) => key::run(&args, context).await,
+        Verb::Retention(args) => retention::run(&args, context).await,
         Verb::Registry(args) => registry::run(args, context).await,
         Verb::Config(args) => config::run(&args, context),
         Verb::Completions(args) => completions::run(&args, context),
@@ -65,6 +67,7 @@ impl Verb {
             | Self::Evidence(_)
             | Self::Verify(_)
             | Self::Key(_)
+            | Self::Retention(_)
             | Self::Config(_)
             | Self::Completions(_) => Some(AGAIN),
             Self::Demo(_) | Self::Registry(_) | Self::DemoApp(_) | Self::LocalInit(_) | Self::FrontDoor(_) => None,

@@ -80,6 +80,22 @@ impl Answer {
         }
     }
 
+    /// Whether a refused DELETE means that this registry does not delete such a thing: 405 by name; 400 or 404 with
+    /// `UNSUPPORTED`; and `DIGEST_INVALID` to a tag, by which docker-registry 2.8 says that it takes digests only.
+    pub(crate) fn says_undeletable(&self, by_tag: bool) -> bool {
+        match self.status {
+            StatusCode::METHOD_NOT_ALLOWED => true,
+            StatusCode::BAD_REQUEST | StatusCode::NOT_FOUND => self.envelope().is_some_and(|envelope| {
+                let tags_are_no_digests = by_tag && self.status == StatusCode::BAD_REQUEST;
+                envelope
+                    .errors
+                    .iter()
+                    .any(|error| error.code == "UNSUPPORTED" || (tags_are_no_digests && error.code == "DIGEST_INVALID"))
+            }),
+            _ => false,
+        }
+    }
+
     /// docker-registry, while another client uploads a blob again that this manifest names: it writes the blob's link file
     /// anew, not at once, and takes the half written one for an invalid digest. The manifest's digest is ours and right.
     pub(crate) fn says_half_written(&self) -> bool {
@@ -94,8 +110,11 @@ impl Answer {
         self.unexpected_because(&self.message())
     }
 
-    /// The same, with our own reason.
+    /// The same, with our own reason. That it is a web page is reason enough.
     pub(crate) fn unexpected_because(&self, message: &str) -> Error {
+        if self.is_web_page() {
+            return Error::WebPage { host: self.host.clone(), what: self.what.clone(), status: self.status.as_u16() };
+        }
         Error::Unexpected {
             host: self.host.clone(),
             what: self.what.clone(),
@@ -113,11 +132,15 @@ impl Answer {
                 (code, message) => printable(&format!("{code}: {message}"), SHOWN),
             };
         }
-        if is_page(&self.headers) || self.body.trim_ascii_start().starts_with(b"<") {
-            return "a web page, not a registry's answer".to_owned();
-        }
         let text = printable(&String::from_utf8_lossy(&self.body), SHOWN);
         if text.is_empty() { self.status.canonical_reason().unwrap_or("no message").to_owned() } else { text }
+    }
+
+    /// Whether a person was meant to read it.
+    pub(crate) fn is_web_page(&self) -> bool {
+        let start = self.body.trim_ascii_start();
+        let starts = |with: &[u8]| start.get(..with.len()).is_some_and(|start| start.eq_ignore_ascii_case(with));
+        is_html(&self.headers) || starts(b"<!doctype html") || starts(b"<html")
     }
 
     fn envelope(&self) -> Option<Envelope> {
@@ -154,6 +177,11 @@ pub(crate) const OCI_SUBJECT: HeaderName = HeaderName::from_static("oci-subject"
 fn content_type(headers: &HeaderMap) -> Option<String> {
     let value = headers.get(header::CONTENT_TYPE)?.to_str().ok()?;
     Some(value.split(';').next().unwrap_or("").trim().to_ascii_lowercase())
+}
+
+/// Whether the headers announce a web page. No registry serves blobs or manifests as one.
+pub(crate) fn is_html(headers: &HeaderMap) -> bool {
+    matches!(content_type(headers).as_deref(), Some("text/html" | "application/xhtml+xml"))
 }
 
 /// Whether the headers announce anything but what registries answer errors with: JSON, plain text, or bare bytes.
@@ -214,6 +242,15 @@ mod tests {
     }
 
     #[test]
+    fn a_web_page_is_called_one() {
+        let page = |kind, body| matches!(answer(200, kind, body).unexpected(), Error::WebPage { status: 200, .. });
+        assert!(
+            page(Some("text/html; charset=utf-8"), "") && page(None, "\n<!DOCTYPE html><p>") && page(None, "<HTML>")
+        );
+        assert!(!page(Some("application/xml"), "<?xml?>") && !page(None, "<") && !page(Some("application/json"), "{}"));
+    }
+
+    #[test]
     fn a_head_is_judged_by_its_headers() {
         assert!(answer(404, None, "").head_says_absent());
         assert!(answer(404, Some("application/json; charset=utf-8"), "").head_says_absent());
@@ -233,6 +270,22 @@ mod tests {
     }
 
     #[test]
+    fn what_counts_as_undeletable() {
+        let unsupported = r#"{"errors":[{"code":"UNSUPPORTED","message":"m"}]}"#;
+        let no_digest = r#"{"errors":[{"code":"DIGEST_INVALID","message":"m"}]}"#;
+        let unknown = r#"{"errors":[{"code":"MANIFEST_UNKNOWN","message":"m"}]}"#;
+        assert!(answer(405, None, "").says_undeletable(false) && answer(405, None, "").says_undeletable(true));
+        assert!(answer(400, None, unsupported).says_undeletable(false));
+        assert!(answer(404, None, unsupported).says_undeletable(true));
+        assert!(answer(400, None, no_digest).says_undeletable(true));
+        assert!(
+            !answer(400, None, no_digest).says_undeletable(false)
+                && !answer(404, None, no_digest).says_undeletable(true)
+        );
+        assert!(!answer(404, None, unknown).says_undeletable(true) && !answer(400, None, "").says_undeletable(true));
+    }
+
+    #[test]
     fn what_counts_as_half_written() {
         let body =
             r#"{"errors":[{"code":"DIGEST_INVALID","message":"provided digest did not match uploaded content"}]}"#;
@@ -245,7 +298,8 @@ mod tests {
     fn messages_are_short_and_printable() {
         let body = r#"{"errors":[{"code":"DENIED","message":"no\u001b[31m way"}]}"#;
         assert_eq!(answer(403, None, body).message(), "DENIED: no\u{fffd}[31m way");
-        assert_eq!(answer(404, None, "<html>").message(), "a web page, not a registry's answer");
+        let xml = "<?xml version=\"1.0\"?><Error><Code>AccessDenied</Code></Error>";
+        assert!(answer(403, Some("application/xml"), xml).message().contains("AccessDenied"));
         assert_eq!(answer(418, None, "").message(), "I'm a teapot");
         let long: &'static str = "x".repeat(9999).leak();
         assert!(answer(500, None, long).message().len() < 310);

@@ -1,6 +1,6 @@
 //! The HTTP client for OCI registries (distribution-spec 1.1).
 //!
-//! **For**: [`Client`] implements `schleuse_oci`'s `Pull`, `Push` and `Referrers` against real registries; [`credentials`] says
+//! **For**: [`Client`] implements `schleuse_oci`'s `Pull`, `Push`, `Delete` and `Referrers` against real registries; [`credentials`] says
 //! where logins come from.
 //!
 //! **Guarantees**
@@ -23,9 +23,12 @@ mod auth;
 mod body;
 mod builder;
 pub mod credentials;
+mod delete;
+mod download;
 mod exchange;
 mod page;
 mod payload;
+pub mod proxies;
 mod pull;
 mod push;
 mod referrers;
@@ -37,5 +40,6 @@ mod upload;
 
 pub use builder::{BuildError, ClientBuilder};
 pub use exchange::Client;
+pub use proxies::Proxies;
 pub use retry::{Jitter, NoJitter, RandomJitter};
 pub use settings::{Deadlines, Limits, RetryPolicy};

@@ -94,7 +94,7 @@ pub trait Push: Debug + Send + Sync {
     async fn push_blob(&self, repository: &Repository, blob: &Descriptor, body: Body) -> Result<(), Error>;
 
     /// Makes a blob of `from` (same registry) available in `repository` without uploading it, where the registry can.
-    /// `false`: it could not; upload it.
+    /// `false`: it could not; push it, which goes on with the upload that the registry may have opened instead.
     async fn mount_blob(&self, repository: &Repository, digest: &Digest, from: &Repository) -> Result<bool, Error>;
 
     /// Uploads a manifest by its digest, no tag. Its blobs are there already. Answers whether the registry said that it
@@ -107,6 +107,26 @@ pub trait Push: Debug + Send + Sync {
     /// Asks the registry to create the tag only if it does not exist (`If-None-Match: *`). Registries that do not know the
     /// condition answer `Won` to everybody: whether this registry honours it must be proven before it is relied upon (DESIGN §7).
     async fn create_tag(&self, tag: &TagRef, manifest: &Manifest) -> Result<Created, Error>;
+}
+
+/// Taking away (distribution-spec, "Deleting Tags", "Deleting Manifests"). Apart from [`Push`]: nearly nobody needs it.
+///
+/// A registry that cannot delete answers [`Error::Undeletable`]. `false` means "was not there": also after an attempt of the same
+/// call whose answer got lost.
+///
+/// # Caveats
+/// The specification says that deleting a tag leaves its manifest alone. Registries older than that resolved the tag and deleted
+/// the *manifest*, and with it every other tag of it; none can be told by its answer. So [`Delete::delete_tag`] is only for tags
+/// whose manifest nobody else needs, or on a registry that was seen to keep it (delete a tag of a manifest made for the purpose,
+/// then ask for the manifest). docker-registry 2.8, GHCR and Docker Hub refuse it.
+#[async_trait]
+pub trait Delete: Debug + Send + Sync {
+    /// Deletes the manifest, and with it every tag that points at it. Its blobs and what refers to it stay. `false`: it was not
+    /// there.
+    async fn delete_manifest(&self, image: &PinnedRef) -> Result<bool, Error>;
+
+    /// Deletes the tag; see the caveats above. `false`: it was not there.
+    async fn delete_tag(&self, tag: &TagRef) -> Result<bool, Error>;
 }
 
 /// Evidence beside an image (distribution-spec 1.1, "Listing Referrers", and DESIGN §6).

@@ -18,7 +18,9 @@ pub mod evidence;
 pub mod manifest;
 pub mod media_type;
 
-pub use access::{Body, BodyStream, Created, Credential, CredentialSource, Pull, Push, Referrers, collect, stream_of};
+pub use access::{
+    Body, BodyStream, Created, Credential, CredentialSource, Delete, Pull, Push, Referrers, collect, stream_of,
+};
 pub use descriptor::{Descriptor, Platform};
 pub use error::Error;
 pub use manifest::{ImageConfig, ImageManifest, Index, Manifest};

@@ -15,6 +15,30 @@ use crate::peer;
 const STEPS: u32 = 200;
 const STEP: Duration = Duration::from_millis(50);
 
+/// How one is set up.
+#[derive(Clone, Copy, Debug)]
+pub struct Setup {
+    /// Whether manifests can be deleted.
+    pub delete: bool,
+    /// Whether it wants the login [`USERNAME`] and [`PASSWORD`].
+    pub login: bool,
+    /// Certificate and key (PEM): it speaks HTTPS.
+    pub tls: Option<(&'static [u8], &'static [u8])>,
+}
+
+impl Default for Setup {
+    fn default() -> Self {
+        Self { delete: true, login: false, tls: None }
+    }
+}
+
+/// The user that a registry with [`Setup::login`] knows.
+pub const USERNAME: &str = "ci";
+/// The password.
+pub const PASSWORD: &str = "correct horse";
+/// Both, as `htpasswd -B` writes them, at the lowest cost: tests log in often.
+pub const HTPASSWD: &str = "ci:$2b$04$abcdefghijklmnopqrstuujydOTSfIH/d5oUHpsygqV5X9xJLQc6e\n";
+
 /// A running docker-registry on a free loopback port, with a folder of its own and deletion switched on. Killed when dropped.
 #[derive(Debug)]
 pub struct DockerRegistry {
@@ -29,17 +53,25 @@ impl DockerRegistry {
     /// # Panics
     /// If it is not installed (the message says how to), or does not answer within 10 s.
     pub fn start() -> Self {
+        Self::start_as(Setup::default())
+    }
+
+    /// The same, set up otherwise.
+    ///
+    /// # Panics
+    /// As [`DockerRegistry::start`].
+    pub fn start_as(setup: Setup) -> Self {
         // The port is free when it is chosen; should another process take it in between, the next try takes another.
-        (0..5).find_map(|_| Self::try_start()).expect("docker-registry did not answer; see its output above")
+        (0..5).find_map(|_| Self::try_start(setup)).expect("docker-registry did not answer; see its output above")
     }
 
     #[allow(clippy::disallowed_methods, reason = "a peer that runs beside the test, killed by its own handle")]
-    fn try_start() -> Option<Self> {
+    fn try_start(setup: Setup) -> Option<Self> {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let free = TcpListener::bind(("127.0.0.1", 0)).and_then(|listener| listener.local_addr());
         let address = free.expect("a free loopback port");
         let config = folder.path().join("config.yml");
-        std::fs::write(&config, config_text(folder.path(), address)).expect("the configuration is written");
+        std::fs::write(&config, config_text(folder.path(), address, setup)).expect("the configuration is written");
         let mut command = Command::new(peer("docker-registry"));
         // To a file: to its log each 404 is an error, and tests ask for much that is not there.
         let log = File::create(folder.path().join("log")).expect("a file");
@@ -85,14 +117,27 @@ impl Drop for DockerRegistry {
     }
 }
 
-fn config_text(folder: &Path, address: SocketAddr) -> String {
+fn config_text(folder: &Path, address: SocketAddr, setup: Setup) -> String {
+    let file = |name: &str, content: &[u8]| {
+        std::fs::write(folder.join(name), content).expect("a file is written");
+        folder.join(name).display().to_string()
+    };
+    let tls = setup.tls.map_or_else(String::new, |(certificate, key)| {
+        let (certificate, key) = (file("server.pem", certificate), file("key.pem", key));
+        format!("  tls:\n    certificate: {certificate}\n    key: {key}\n")
+    });
+    let login = match setup.login {
+        true => format!("auth:\n  htpasswd:\n    realm: test\n    path: {}\n", file("htpasswd", HTPASSWD.as_bytes())),
+        false => String::new(),
+    };
     let data = folder.join("data");
     format!(
         "version: 0.1\n\
          log:\n  level: error\n  accesslog:\n    disabled: true\n\
-         storage:\n  filesystem:\n    rootdirectory: {}\n  delete:\n    enabled: true\n\
-         http:\n  addr: {address}\n",
-        data.display()
+         storage:\n  filesystem:\n    rootdirectory: {}\n  delete:\n    enabled: {}\n\
+         {login}http:\n  addr: {address}\n{tls}",
+        data.display(),
+        setup.delete,
     )
 }
 
@@ -103,7 +148,8 @@ fn answers(address: SocketAddr) -> bool {
         stream.write_all(b"GET /v2/ HTTP/1.0\r\nHost: x\r\n\r\n")?;
         let mut start = [0; 12];
         stream.read_exact(&mut start)?;
-        Ok(&start[9..] == b"200")
+        // 401: it wants a login. 400: it wants TLS, and says so in plain HTTP.
+        Ok(matches!(&start[9..], b"200" | b"400" | b"401"))
     };
     ask().unwrap_or(false)
 }

@@ -20,6 +20,11 @@ impl Scope {
         Self::default().and(repository, &["pull", "push"])
     }
 
+    /// Deleting in `repository`; registries want `pull` with it.
+    pub(crate) fn delete(repository: &Repository) -> Self {
+        Self::default().and(repository, &["delete", "pull"])
+    }
+
     /// And reading `repository` too.
     pub(crate) fn and_pull(self, repository: &Repository) -> Self {
         self.and(repository, &["pull"])
@@ -86,5 +91,6 @@ mod tests {
             ["aws", "repository:a/b:pull,push"]
         );
         assert_eq!(push.clone().and_challenge(Some("repository:c:pull")), push);
+        assert!(!push.covers(&Scope::delete(&repository)), "whoever may push need not be able to delete");
     }
 }

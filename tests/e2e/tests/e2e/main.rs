@@ -22,4 +22,5 @@ mod outage;
 mod processes;
 mod project;
 mod races;
+mod retention;
 mod run;
