@@ -100,6 +100,17 @@ impl Problem {
         Self::new(StatusCode::TOO_MANY_REQUESTS, "TOOMANYREQUESTS", message).with(header::RETRY_AFTER, "5")
     }
 
+    pub(crate) fn too_many_logins() -> Self {
+        let message = "too many logins are being checked";
+        Self::new(StatusCode::TOO_MANY_REQUESTS, "TOOMANYREQUESTS", message).with(header::RETRY_AFTER, "5")
+    }
+
+    /// The specification's answer to what a registry does not do at all.
+    pub(crate) fn read_only() -> Self {
+        Self::new(StatusCode::METHOD_NOT_ALLOWED, "UNSUPPORTED", "this registry is read-only")
+            .with(header::ALLOW, "GET, HEAD")
+    }
+
     pub(crate) fn range() -> Self {
         Self::new(StatusCode::RANGE_NOT_SATISFIABLE, "RANGE_INVALID", "the range does not fit")
     }
@@ -124,6 +135,17 @@ impl Problem {
     pub(crate) fn unauthorized() -> Self {
         Self::new(StatusCode::UNAUTHORIZED, "UNAUTHORIZED", "a login is needed")
             .with(header::WWW_AUTHENTICATE, "Basic realm=\"schleuse\"")
+    }
+
+    /// RFC 9110, 414: they stand in the address.
+    pub(crate) fn too_many_tags(limit: usize) -> Self {
+        let message = format!("one push sets at most {limit} tags");
+        Self::new(StatusCode::URI_TOO_LONG, "UNSUPPORTED", message)
+    }
+
+    pub(crate) fn condition_with_tags() -> Self {
+        let message = "a condition and the parameter `tag` do not go together: put the manifest by that tag";
+        Self::new(StatusCode::BAD_REQUEST, "UNSUPPORTED", message)
     }
 
     pub(crate) fn condition_malformed() -> Self {

@@ -7,14 +7,18 @@ use std::time::Duration;
 
 use schleuse_model::{Clock, Digest, Secret, SystemClock, Timestamp};
 
-use crate::auth::Login;
+use crate::access::users::Users;
+use crate::access::{Access, Login};
 use crate::error::Error;
 use crate::limits::Limits;
+use crate::log::AccessLog;
+use crate::observe::Observer;
 use crate::problem::Problem;
 use crate::route::Name;
 use crate::store::Store;
 use crate::store::disk::DiskStore;
 use crate::store::memory::MemoryStore;
+use crate::tls::Tls;
 use crate::uploads::Uploads;
 use crate::volume::{FolderVolume, Volume};
 
@@ -30,7 +34,12 @@ pub(crate) const REDATE: Duration = Duration::from_secs(60);
 pub struct Registry {
     pub(crate) shared: Arc<Shared>,
     pub(crate) limits: Limits,
-    pub(crate) login: Option<Login>,
+    pub(crate) access: Access,
+    pub(crate) tls: Option<Tls>,
+    pub(crate) observer: Observer,
+    pub(crate) read_only: bool,
+    /// Whether a manifest may name what is not here.
+    pub(crate) sparse: bool,
     pub(crate) clock: Arc<dyn Clock>,
 }
 
@@ -106,7 +115,16 @@ impl Registry {
     fn over(store: impl Store + 'static) -> Self {
         let locks = std::array::from_fn(|_| Mutex::new(()));
         let shared = Shared { store: Box::new(store), uploads: Arc::default(), locks, links: RwLock::default() };
-        Self { shared: Arc::new(shared), limits: Limits::DEFAULT, login: None, clock: Arc::new(SystemClock) }
+        Self {
+            shared: Arc::new(shared),
+            limits: Limits::DEFAULT,
+            access: Access::Open,
+            tls: None,
+            observer: Observer::default(),
+            read_only: false,
+            sparse: false,
+            clock: Arc::new(SystemClock),
+        }
     }
 
     /// With other limits.
@@ -123,10 +141,46 @@ impl Registry {
         self
     }
 
+    /// Accepts manifests that name blobs and manifests which are not here: for mirrors that carry only some platforms of an
+    /// image. Otherwise such a push is refused, because half an image is mostly a mistake.
+    #[must_use]
+    pub fn accepting_sparse(mut self) -> Self {
+        self.sparse = true;
+        self
+    }
+
     /// Lets only this user in (basic authentication), for reading and writing.
     #[must_use]
     pub fn with_login(mut self, username: &str, password: &Secret<String>) -> Self {
-        self.login = Some(Login::new(username, password));
+        self.access = Access::One(Login::new(username, password));
+        self
+    }
+
+    /// Lets only these users in, for reading and writing.
+    #[must_use]
+    pub fn with_users(mut self, users: &Users) -> Self {
+        self.access = Access::Users(users.clone());
+        self
+    }
+
+    /// Speaks TLS and nothing else.
+    #[must_use]
+    pub fn with_tls(mut self, tls: &Tls) -> Self {
+        self.tls = Some(tls.clone());
+        self
+    }
+
+    /// Leaves a line of each request there.
+    #[must_use]
+    pub fn with_access_log(mut self, log: &AccessLog) -> Self {
+        self.observer.log = Some(log.clone());
+        self
+    }
+
+    /// Answers 405 to everything that would change something.
+    #[must_use]
+    pub fn read_only(mut self) -> Self {
+        self.read_only = true;
         self
     }
 

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use schleuse_model::Exit;
-use schleuse_registry::{CheckReport, FolderVolume, Outcome, check};
+use schleuse_registry::{CheckOptions, CheckReport, FolderVolume, Outcome, check};
 
 use crate::context::Context;
 use crate::failure::Failure;
@@ -25,15 +25,18 @@ pub(super) struct Args {
     /// Rebuild links and referrers from the manifests; move what is damaged to DIR/quarantine
     #[arg(long)]
     repair: bool,
+    /// Do not report content that manifests name and that is not there, as `serve --allow-sparse` admits it
+    #[arg(long)]
+    allow_sparse: bool,
 }
 
 pub(super) async fn run(args: Args, context: &Context) -> Result<Exit, Failure> {
     let volume = Arc::new(FolderVolume::open(&args.folder)?);
     let progress = context.progress("reading manifests and blobs");
-    let now = context.now();
+    let (now, options) = (context.now(), CheckOptions { repair: args.repair, allow_sparse: args.allow_sparse });
     let work = tokio::task::spawn_blocking(move || {
         let said = |done, total| progress.say(format!("reading blobs: {} of {} MB", done >> 20, total >> 20));
-        check(volume, args.repair, now, &said)
+        check(volume, options, now, &said)
     });
     let report = work.await.map_err(|_| schleuse_registry::Error::Ended)??;
     context.printer.report(&report)?;
