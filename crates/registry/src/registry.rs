@@ -124,6 +124,7 @@ impl Registry {
             observer: Observer::default(),
             read_only: false,
             sparse: false,
+            clock: Arc::new(SystemClock),
         }
     }
 
@@ -131,6 +132,13 @@ impl Registry {
     #[must_use]
     pub fn with_limits(mut self, limits: Limits) -> Self {
         self.limits = limits;
+        self
+    }
+
+    /// With another clock than the machine's: what links are dated by. [`Registry::serve`] brings its own.
+    #[must_use]
+    pub fn with_clock(mut self, clock: Arc<dyn Clock>) -> Self {
+        self.clock = clock;
         self
     }
 

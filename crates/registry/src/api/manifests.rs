@@ -147,21 +147,13 @@ impl Push {
     /// lock too.
     fn check_content(&self, shared: &Shared, now: Timestamp) -> Result<(), Problem> {
         let (store, name) = (&*shared.store, &self.name);
-        let has_blob =
-            |digest| Ok::<_, Problem>(store.linked(name, digest)?.is_some() && store.blob(digest)?.is_some());
         let (mut blobs, mut children) = (Vec::new(), Vec::new());
-        for digest in &self.shape.blobs {
-            if has_blob(digest)? {
-                blobs.push(digest.clone());
-            } else if !self.sparse {
-                return Err(Problem::manifest_blob_unknown(digest));
-            }
-        }
-        for digest in &self.shape.manifests {
-            if store.has_manifest(name, digest)? {
+        let listed = self.shape.manifests.iter().map(|digest| (digest, true));
+        for (digest, listed) in self.shape.blobs.iter().map(|digest| (digest, false)).chain(listed) {
+            // An index may also list what is no manifest.
+            if listed && store.has_manifest(name, digest)? {
                 children.push(digest.clone());
-            } else if has_blob(digest)? {
-                // An index may also list what is no manifest.
+            } else if store.linked(name, digest)?.is_some() && store.blob(digest)?.is_some() {
                 blobs.push(digest.clone());
             } else if !self.sparse {
                 return Err(Problem::manifest_blob_unknown(digest));

@@ -47,11 +47,11 @@ async fn mount(registry: &Registry, name: &Name, digest: &Digest, from: Option<N
     let (name, digest, now) = (name.clone(), digest.clone(), registry.clock.now());
     let mounted = registry.blocking(move |shared| {
         let _linking = shared.linking();
-        let had = match from {
-            Some(from) => shared.store.linked(&from, &digest)?.is_some(),
-            None => true,
+        let there = match from {
+            // Its link was made when it was durable.
+            Some(from) => shared.store.linked(&from, &digest)?.is_some() && shared.store.blob(&digest)?.is_some(),
+            None => shared.store.settle_blob(&digest)?,
         };
-        let there = had && shared.store.blob(&digest)?.is_some();
         if there {
             shared.store.link(&name, &digest, now)?;
         }

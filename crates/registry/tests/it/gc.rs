@@ -182,9 +182,9 @@ async fn push_and_delete(client: &mut Client, name: &str, pusher: usize, round: 
         let mount = format!("/v2/{name}/blobs/uploads/?mount={digest}&from={other}");
         let mounted = client.send("POST", &mount, &[], "").await;
         if mounted.status != StatusCode::CREATED {
-            // What cannot be mounted is an upload that has begun: it is gone on with, or it stays open.
-            let end = format!("{}?digest={digest}", mounted.header("location"));
-            assert_eq!(client.send("PUT", &end, &[], content.to_owned()).await.status, StatusCode::CREATED);
+            let upload = format!("{}?digest={digest}", mounted.header("location"));
+            let pushed = client.send("PUT", &upload, &[], (*content).to_owned()).await;
+            assert_eq!(pushed.status, StatusCode::CREATED, "{pushed:?}");
         }
     }
     let manifest = image.to_manifest();
