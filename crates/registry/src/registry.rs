@@ -124,7 +124,6 @@ impl Registry {
             observer: Observer::default(),
             read_only: false,
             sparse: false,
-            clock: Arc::new(SystemClock),
         }
     }
 
