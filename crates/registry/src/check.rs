@@ -28,6 +28,15 @@ const READERS: usize = 2;
 /// How much of a blob is read at a time.
 const PIECE: usize = 1 << 20;
 
+/// How a folder is checked.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct CheckOptions {
+    /// Repair what can be repaired from what is there.
+    pub repair: bool,
+    /// Do not report content that manifests name and that is not there: the registry was served as a mirror of some platforms.
+    pub allow_sparse: bool,
+}
+
 /// What a check found. This is the JSON that `schleuse registry check` answers.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct CheckReport {
@@ -141,20 +150,19 @@ impl fmt::Display for Finding {
     }
 }
 
-/// Checks what is on `volume`, which nobody may be serving. With `repair`, repairs what can be repaired from what is there; links
-/// that are made anew are dated `now`. `progress` hears, from several threads, how many bytes of how many have been read.
+/// Checks what is on `volume`, which nobody may be serving. Links that are made anew are dated `now`. `progress` hears, from several threads, how many bytes of how many have been read.
 ///
 /// # Errors
 /// [`Error::Storage`] where the disk did not answer: then it is not known how things are.
 pub fn check(
     volume: Arc<dyn Volume>,
-    repair: bool,
+    options: CheckOptions,
     now: Timestamp,
     progress: &(dyn Fn(u64, u64) + Sync),
 ) -> Result<CheckReport, Error> {
     let store = DiskStore::open(volume)?;
-    let report = CheckReport { repair, ..CheckReport::default() };
-    let mut check = Check { store, repair, now, good: HashMap::new(), report };
+    let report = CheckReport { repair: options.repair, ..CheckReport::default() };
+    let mut check = Check { store, options, now, good: HashMap::new(), report };
     check.blobs(progress)?;
     for name in check.store.repositories()? {
         check.report.repositories += 1;
@@ -165,7 +173,7 @@ pub fn check(
 
 struct Check {
     store: DiskStore,
-    repair: bool,
+    options: CheckOptions,
     now: Timestamp,
     /// Every blob that is there, and whether it is what it is called.
     good: HashMap<Digest, bool>,
@@ -223,7 +231,7 @@ impl Check {
 
     /// Moves a file to the quarantine, if asked to repair.
     fn move_aside(&self, path: &Path) -> Result<Outcome, Error> {
-        if !self.repair {
+        if !self.options.repair {
             return Ok(Outcome::Found);
         }
         let mut to = Path::new("quarantine").join(path);
@@ -239,12 +247,12 @@ impl Check {
 
     /// What becomes of something that only a client or a person can put right.
     const fn left(&self) -> Outcome {
-        if self.repair { Outcome::Left } else { Outcome::Found }
+        if self.options.repair { Outcome::Left } else { Outcome::Found }
     }
 
     /// Repairs by `work`, if asked to.
     fn repaired(&self, work: impl FnOnce(&DiskStore) -> Result<(), Error>) -> Result<Outcome, Error> {
-        if !self.repair {
+        if !self.options.repair {
             return Ok(Outcome::Found);
         }
         work(&self.store).map(|()| Outcome::Repaired)

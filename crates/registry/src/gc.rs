@@ -11,6 +11,8 @@
 //! a link without bytes.
 
 use std::collections::HashSet;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::Duration;
 
 use schleuse_model::{Digest, Timestamp};
@@ -75,29 +77,57 @@ impl Registry {
     /// # Errors
     /// [`Error::Storage`]. What was collected until then is gone; nothing else is.
     pub fn collect(&self, options: GcOptions, now: Timestamp) -> Result<GcReport, Error> {
+        self.collect_until(options, now, &AtomicBool::new(false))
+    }
+
+    /// As [`Registry::collect`], ending early when told to.
+    fn collect_until(&self, options: GcOptions, now: Timestamp, stop: &AtomicBool) -> Result<GcReport, Error> {
         let shared = &*self.shared;
         let mut report =
             GcReport { dry_run: options.dry_run, uploads_cleared: shared.store.swept(), ..GcReport::default() };
         let limit = Limit { now, grace: options.grace };
         let mut linked = HashSet::new();
         for name in shared.store.repositories()? {
+            if stop.load(Relaxed) {
+                return Ok(report);
+            }
             report.repositories += 1;
             linked.extend(collect_links(shared, &name, limit, &mut report)?);
         }
         let loose: Vec<_> = shared.store.blobs()?.into_iter().filter(|digest| !linked.contains(digest)).collect();
-        for batch in loose.chunks(BATCH) {
+        for batch in loose.chunks(BATCH).take_while(|_| !stop.load(Relaxed)) {
             collect_blobs(shared, batch, &mut report)?;
         }
         Ok(report)
     }
 
-    /// As [`Registry::collect`], from asynchronous code and by the registry's clock.
+    /// As [`Registry::collect`], from asynchronous code and by the registry's clock. Dropped, it ends soon.
     ///
     /// # Errors
     /// As [`Registry::collect`]; [`Error::Ended`].
     pub async fn gc(&self, options: GcOptions) -> Result<GcReport, Error> {
         let (registry, now) = (self.clone(), self.clock.now());
-        tokio::task::spawn_blocking(move || registry.collect(options, now)).await.map_err(|_| Error::Ended)?
+        let dropped = Arc::new(AtomicBool::new(false));
+        let _told = SetOnDrop(dropped.clone());
+        let work = move || registry.collect_until(options, now, &dropped);
+        tokio::task::spawn_blocking(work).await.map_err(|_| Error::Ended)?
+    }
+
+    /// Collects at once and then again and again, with a pause of `every` between; `done` hears of each. A collection that fails is
+    /// no reason not to try the next.
+    pub async fn gc_every(&self, every: Duration, options: GcOptions, done: impl Fn(Result<GcReport, Error>)) {
+        loop {
+            done(self.gc(options).await);
+            tokio::time::sleep(every).await;
+        }
+    }
+}
+
+struct SetOnDrop(Arc<AtomicBool>);
+
+impl Drop for SetOnDrop {
+    fn drop(&mut self) {
+        self.0.store(true, Relaxed);
     }
 }
 

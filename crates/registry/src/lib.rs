@@ -35,7 +35,7 @@ mod uploads;
 mod volume;
 
 pub use access::users::Users;
-pub use check::{CheckReport, Fault, Finding, Outcome, check};
+pub use check::{CheckOptions, CheckReport, Fault, Finding, Outcome, check};
 pub use error::Error;
 pub use gc::{GcOptions, GcReport};
 pub use limits::Limits;

@@ -34,13 +34,13 @@ pub(crate) const REDATE: Duration = Duration::from_secs(60);
 pub struct Registry {
     pub(crate) shared: Arc<Shared>,
     pub(crate) limits: Limits,
-    pub(crate) clock: Arc<dyn Clock>,
     pub(crate) access: Access,
     pub(crate) tls: Option<Tls>,
     pub(crate) observer: Observer,
     pub(crate) read_only: bool,
     /// Whether a manifest may name what is not here.
     pub(crate) sparse: bool,
+    pub(crate) clock: Arc<dyn Clock>,
 }
 
 #[derive(Debug)]
@@ -131,6 +131,13 @@ impl Registry {
     #[must_use]
     pub fn with_limits(mut self, limits: Limits) -> Self {
         self.limits = limits;
+        self
+    }
+
+    /// With another clock than the machine's: what links are dated by. [`Registry::serve`] brings its own.
+    #[must_use]
+    pub fn with_clock(mut self, clock: Arc<dyn Clock>) -> Self {
+        self.clock = clock;
         self
     }
 

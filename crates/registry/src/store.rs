@@ -42,6 +42,9 @@ pub(crate) trait Pending: Debug + Send {
 pub(crate) trait Blobs {
     fn begin(&self, id: &str) -> Result<Box<dyn Pending>, Error>;
     fn blob(&self, digest: &Digest) -> Result<Option<Arc<dyn Content>>, Error>;
+    /// Makes the blob durable, whoever wrote it: what is linked must outlive the link. `false`: it is not there, or that can no
+    /// longer be done.
+    fn settle_blob(&self, digest: &Digest) -> Result<bool, Error>;
 }
 
 /// Which blobs a repository has, and when a client last relied on each.

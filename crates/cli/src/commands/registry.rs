@@ -5,6 +5,8 @@ use schleuse_model::Exit;
 use crate::context::Context;
 use crate::failure::Failure;
 
+mod check;
+mod gc;
 mod reload;
 mod serve;
 
@@ -24,10 +26,14 @@ pub(crate) struct Args {
 #[derive(clap::Subcommand, Debug)]
 enum Verb {
     Serve(serve::Args),
+    Gc(gc::Args),
+    Check(check::Args),
 }
 
 pub(crate) async fn run(args: Args, context: &Context) -> Result<Exit, Failure> {
     match args.verb {
         Verb::Serve(args) => serve::run(args, context).await,
+        Verb::Gc(args) => gc::run(args, context).await,
+        Verb::Check(args) => check::run(args, context).await,
     }
 }

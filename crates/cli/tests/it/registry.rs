@@ -52,6 +52,55 @@ fn a_taken_port_and_a_taken_folder_are_clear_errors() {
     schleuse(folder.path(), &["registry", "serve", "--memory", "--folder", "x"]).done().exits(2);
 }
 
+#[test]
+fn a_folder_is_collected_and_checked_when_nobody_serves_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let serve = ["registry", "serve", "--folder", "store", "--listen", "127.0.0.1:0"];
+    let mut server = schleuse(folder.path(), &serve).serving();
+    let mut stream = TcpStream::connect(server.address).unwrap();
+    let digest = "sha256:2cf24dba5fb0a30e26e83b2ac5b9e29e1b161e5c1fa7425e73043362938b9824";
+    write!(
+        stream,
+        "POST /v2/a/blobs/uploads/?digest={digest} HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: 5\r\n\r\nhello"
+    )
+    .unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    assert!(answer.starts_with("HTTP/1.1 201"), "{answer}");
+    for verb in ["gc", "check"] {
+        let done = schleuse(folder.path(), &["registry", verb, "--folder", "store"]).done().exits(2);
+        assert!(done.stderr().contains("hint: stop the other registry"), "{}", done.stderr());
+    }
+    // Killed: the lock file stays behind, and is no obstacle.
+    server.signal(Signal::SIGKILL);
+    server.wait();
+    let done = schleuse(folder.path(), &["registry", "check", "--folder", "store"]).done().exits(0);
+    assert_eq!(done.stdout(), "1 blobs (5 bytes), 0 manifests, 1 repositories: all is well\n");
+    let gc = |more: &[&str]| {
+        let args = [&["registry", "gc", "--folder", "store", "--format", "json"], more].concat();
+        let text = schleuse(folder.path(), &args).done().exits(0).stdout();
+        let json: serde_json::Value = schleuse_model::json::from_untrusted(text.as_bytes(), 1 << 16).unwrap();
+        let result = &json["result"];
+        (result["links_removed"].as_u64(), result["blobs_removed"].as_u64(), result["links_recent"].as_u64())
+    };
+    assert_eq!(gc(&[]), (Some(0), Some(0), Some(1)));
+    assert_eq!(gc(&["--grace", "0s", "--dry-run"]), (Some(1), Some(1), Some(0)));
+
+    let blob = folder.path().join("store/blobs/sha256/2c").join(&digest[7..]);
+    std::fs::write(&blob, "hallo").unwrap();
+    let done = schleuse(folder.path(), &["registry", "check", "--folder", "store"]).done().exits(10);
+    assert!(done.stdout().contains(&format!("blob {digest} is damaged")), "{}", done.stdout());
+    let args = ["registry", "check", "--folder", "store", "--repair", "--format", "json"];
+    let done = schleuse(folder.path(), &args).done().exits(0);
+    assert!(done.stdout().contains(r#""problem":"damaged-blob""#), "{}", done.stdout());
+    assert_eq!(
+        std::fs::read(folder.path().join("store/quarantine/blobs/sha256/2c").join(&digest[7..])).unwrap(),
+        b"hallo"
+    );
+    let done = schleuse(folder.path(), &["registry", "gc", "--folder", "elsewhere"]).done().exits(2);
+    assert!(done.stderr().contains("is not the folder of a registry"), "{}", done.stderr());
+}
+
 /// Users from a file, changed while it runs; TLS, with an access log; and what is wrong with such files.
 #[test]
 fn users_and_certificates_are_read_again_on_sighup() {

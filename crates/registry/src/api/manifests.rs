@@ -143,22 +143,17 @@ impl Push {
         Ok(())
     }
 
-    /// Everything it names is there: link and bytes; in a sparse registry what is there of it. Nothing of it is collected meanwhile,
-    /// as the collector wants the repository's lock too.
+    /// Everything it names is there: link and bytes, unless the registry takes what is sparse. Nothing of it is collected meanwhile, as the collector wants the repository's
+    /// lock too.
     fn check_content(&self, shared: &Shared, now: Timestamp) -> Result<(), Problem> {
         let (store, name) = (&*shared.store, &self.name);
-        let has_blob =
-            |digest| Ok::<_, Problem>(store.linked(name, digest)?.is_some() && store.blob(digest)?.is_some());
         let (mut blobs, mut children) = (Vec::new(), Vec::new());
-        for digest in &self.shape.manifests {
-            if store.has_manifest(name, digest)? {
+        let listed = self.shape.manifests.iter().map(|digest| (digest, true));
+        for (digest, listed) in self.shape.blobs.iter().map(|digest| (digest, false)).chain(listed) {
+            // An index may also list what is no manifest.
+            if listed && store.has_manifest(name, digest)? {
                 children.push(digest.clone());
-            }
-        }
-        // An index may also list what is no manifest.
-        let listed = self.shape.manifests.iter().filter(|digest| !children.contains(digest));
-        for digest in self.shape.blobs.iter().chain(listed) {
-            if has_blob(digest)? {
+            } else if store.linked(name, digest)?.is_some() && store.blob(digest)?.is_some() {
                 blobs.push(digest.clone());
             } else if !self.sparse {
                 return Err(Problem::manifest_blob_unknown(digest));

@@ -47,8 +47,11 @@ async fn mount(registry: &Registry, name: &Name, digest: &Digest, from: Option<N
     let (name, digest, now) = (name.clone(), digest.clone(), registry.clock.now());
     let mounted = registry.blocking(move |shared| {
         let _linking = shared.linking();
-        let had = from.map_or(Ok(true), |from| shared.store.linked(&from, &digest).map(|link| link.is_some()))?;
-        let there = had && shared.store.blob(&digest)?.is_some();
+        let there = match from {
+            // Its link was made when it was durable.
+            Some(from) => shared.store.linked(&from, &digest)?.is_some() && shared.store.blob(&digest)?.is_some(),
+            None => shared.store.settle_blob(&digest)?,
+        };
         if there {
             shared.store.link(&name, &digest, now)?;
         }

@@ -31,7 +31,7 @@ impl Check {
             // An index may also list what is no manifest.
             let is_blob = self.is_good(digest) && self.store.linked(name, digest)?.is_some();
             if !named.manifests.contains(digest) && !is_blob {
-                self.note(Fault::MissingManifest, self.left(), name, digest, Some(index));
+                self.note_missing(Fault::MissingManifest, name, digest, index);
             }
         }
         self.tags(name, &named)?;
@@ -44,6 +44,12 @@ impl Check {
             finding.digest = Some(digest.clone());
             finding.manifest = manifest.cloned();
         });
+    }
+
+    fn note_missing(&mut self, problem: Fault, name: &Name, digest: &Digest, manifest: &Digest) {
+        if !self.options.allow_sparse {
+            self.note(problem, self.left(), name, digest, Some(manifest));
+        }
     }
 
     fn stems(&mut self, folder: &Path) -> Result<Vec<Digest>, Error> {
@@ -87,7 +93,7 @@ impl Check {
         let linked: BTreeSet<_> = self.stems(&folder(name, LINKS))?.into_iter().collect();
         for (digest, manifest) in &named.blobs {
             if !self.is_good(digest) {
-                self.note(Fault::MissingBlob, self.left(), name, digest, Some(manifest));
+                self.note_missing(Fault::MissingBlob, name, digest, manifest);
             } else if !linked.contains(digest) {
                 let outcome = self.repaired(|store| store.link(name, digest, self.now))?;
                 self.note(Fault::MissingLink, outcome, name, digest, Some(manifest));
@@ -95,7 +101,7 @@ impl Check {
         }
         for digest in linked {
             if !self.is_good(&digest) && !named.blobs.contains_key(&digest) {
-                let outcome = self.repaired(|store| store.unlink(name, &[digest.clone()]).map(drop))?;
+                let outcome = self.repaired(|store| store.unlink(name, std::slice::from_ref(&digest)).map(drop))?;
                 self.note(Fault::DanglingLink, outcome, name, &digest, None);
             }
         }

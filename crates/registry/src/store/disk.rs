@@ -126,6 +126,12 @@ impl Blobs for DiskStore {
     fn blob(&self, digest: &Digest) -> Result<Option<Arc<dyn Content>>, Error> {
         content(&self.files, &blob_path(digest))
     }
+
+    fn settle_blob(&self, digest: &Digest) -> Result<bool, Error> {
+        let path = blob_path(digest);
+        let shelf = path.parent().unwrap_or(Path::new("blobs"));
+        Ok(self.files.exists(&path)? && self.files.settle(shelf)?)
+    }
 }
 
 impl Links for DiskStore {

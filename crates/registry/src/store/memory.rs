@@ -87,6 +87,10 @@ impl Blobs for MemoryStore {
     fn blob(&self, digest: &Digest) -> Result<Option<Arc<dyn Content>>, Error> {
         Ok(self.state().blobs.get(digest).cloned().map(|bytes| Arc::new(bytes) as Arc<dyn Content>))
     }
+
+    fn settle_blob(&self, digest: &Digest) -> Result<bool, Error> {
+        Ok(self.state().blobs.contains_key(digest))
+    }
 }
 
 impl Links for MemoryStore {

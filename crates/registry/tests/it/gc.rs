@@ -180,8 +180,11 @@ async fn push_and_delete(client: &mut Client, name: &str, pusher: usize, round: 
             continue;
         }
         let mount = format!("/v2/{name}/blobs/uploads/?mount={digest}&from={other}");
-        if client.send("POST", &mount, &[], "").await.status != StatusCode::CREATED {
-            client.blob(name, content.as_bytes()).await;
+        let mounted = client.send("POST", &mount, &[], "").await;
+        if mounted.status != StatusCode::CREATED {
+            let upload = format!("{}?digest={digest}", mounted.header("location"));
+            let pushed = client.send("PUT", &upload, &[], (*content).to_owned()).await;
+            assert_eq!(pushed.status, StatusCode::CREATED, "{pushed:?}");
         }
     }
     let manifest = image.to_manifest();

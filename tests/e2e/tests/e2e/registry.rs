@@ -11,7 +11,9 @@ use tempfile::TempDir;
 use crate::binary;
 use crate::run::{Output, Running};
 
+mod clients;
 mod conformance;
+mod load;
 
 /// How long the server may take to say that it listens.
 const START: Duration = Duration::from_secs(30);

@@ -2,10 +2,12 @@
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use schleuse_config::env;
+use schleuse_model::time::parse_duration;
 use schleuse_model::{Exit, Explain};
-use schleuse_registry::{AccessLog, Registry, Tls, Users};
+use schleuse_registry::{AccessLog, GcOptions, GcReport, Registry, Tls, Users};
 use tokio::net::{TcpListener, TcpSocket};
 use tokio::sync::watch;
 
@@ -63,6 +65,9 @@ pub(super) struct Args {
     /// Append one line of JSON a request to this file; `-` is stderr
     #[arg(long, value_name = "FILE")]
     access_log: Option<PathBuf>,
+    /// Remove what no manifest needs and no client has used for a day, so often (also at the start)
+    #[arg(long, value_name = "DURATION", value_parser = parse_duration, conflicts_with = "read_only")]
+    gc_every: Option<Duration>,
     /// Serve /metrics for Prometheus here, over plain HTTP and without a login
     #[arg(long, value_name = "ADDRESS:PORT")]
     metrics: Option<SocketAddr>,
@@ -120,7 +125,7 @@ pub(super) async fn run(args: Args, context: &Context) -> Result<Exit, Failure> 
         None => Registry::memory(),
     };
     let (registry, guarded) = with_login(registry, files.users.as_ref(), context)?;
-    let registry = configured(registry, &args, &files);
+    let registry = configured(registry, &args, &files).with_clock(context.clock.clone());
     let (listener, address) = listen(args.listen, "--listen")?;
     warn(context, address, guarded, args.tls_cert.is_some());
     let metrics = args.metrics.map(|address| listen(address, "--metrics")).transpose()?;
@@ -146,6 +151,7 @@ pub(super) async fn run(args: Args, context: &Context) -> Result<Exit, Failure> 
         };
         tokio::select! {
             () = watched => Ok(()),
+            () = collecting(&registry, args.gc_every, context) => Ok(()),
             failed = reload::on_hangup(&files, context) => failed,
         }
     };
@@ -169,6 +175,22 @@ fn configured(registry: Registry, args: &Args, files: &Files) -> Registry {
         Some(log) => registry.with_access_log(log),
         None => registry,
     }
+}
+
+/// Collects garbage for as long as it is polled; without `every`, only waits.
+async fn collecting(registry: &Registry, every: Option<Duration>, context: &Context) {
+    let Some(every) = every else { return std::future::pending().await };
+    let said = |report: Result<GcReport, schleuse_registry::Error>| match report {
+        Ok(report) => {
+            for name in &report.skipped {
+                context.printer.warn(&format!("gc: {name} is left alone, as a manifest there cannot be read"));
+            }
+            let (blobs, bytes) = (report.blobs_removed, report.bytes_freed);
+            context.printer.detail(&format!("gc: removed {blobs} blobs ({bytes} bytes)"));
+        }
+        Err(error) => context.printer.warn(&format!("gc: {error}")),
+    };
+    registry.gc_every(every, GcOptions::default(), said).await;
 }
 
 async fn ended(mut stopped: watch::Receiver<bool>) {

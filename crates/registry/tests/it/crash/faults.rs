@@ -11,7 +11,11 @@ const ENOSPC: i32 = 28;
 
 /// A refusal that says what is wrong in the specification's words, and nothing about this machine.
 fn judge(refused: &Refused, error: i32) -> Result<(), String> {
-    let Refused::Answer(got) = refused else { return Ok(()) };
+    let got = match refused {
+        Refused::Answer(got) => got,
+        Refused::Collector(schleuse_registry::Error::Storage { .. }) => return Ok(()),
+        Refused::Collector(error) => return Err(format!("{error:?}")),
+    };
     let wanted = if error == ENOSPC { StatusCode::INSUFFICIENT_STORAGE } else { StatusCode::INTERNAL_SERVER_ERROR };
     let text = String::from_utf8_lossy(&got.body);
     if got.status != wanted || (!got.body.is_empty() && got.code() != "UNKNOWN") || text.contains("secret") {

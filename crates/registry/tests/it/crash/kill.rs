@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use hyper::StatusCode;
 use schleuse_oci::Manifest;
-use schleuse_registry::{FolderVolume, GcOptions, Registry, check};
+use schleuse_registry::{CheckOptions, FolderVolume, GcOptions, Registry, check};
 
 use crate::it::harness::{Client, loopback};
 
@@ -30,12 +30,8 @@ async fn child() {
     let registry = Registry::disk(folder).unwrap();
     let running = registry.clone().spawn(loopback()).await.unwrap();
     println!("\nlistening {}", running.addr());
-    let collect = async {
-        loop {
-            registry.gc(GcOptions { grace: Duration::from_secs(5), dry_run: false }).await.unwrap();
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
-    };
+    let options = GcOptions { grace: Duration::from_secs(5), dry_run: false };
+    let collect = registry.gc_every(Duration::from_millis(5), options, |report| assert!(report.is_ok(), "{report:?}"));
     let _ = tokio::time::timeout(Duration::from_secs(60), collect).await;
 }
 
@@ -136,7 +132,7 @@ async fn what_was_answered_survives_a_kill() {
     println!("{} kills, {} pushes and {deleted} deletions answered", rounds(), all.len());
     assert!(all.len() > 100 && deleted > 10, "only {} pushes, {deleted} deletions were answered", all.len());
     let volume = std::sync::Arc::new(FolderVolume::open(folder.path()).unwrap());
-    let report = check(volume, false, schleuse_model::Timestamp::UNIX_EPOCH, &|_, _| {}).unwrap();
+    let report = check(volume, CheckOptions::default(), schleuse_model::Timestamp::UNIX_EPOCH, &|_, _| {}).unwrap();
     // A deletion that was cut off may leave what an interrupted one leaves: nothing that check would call wrong.
     assert_eq!(report.findings, []);
 }

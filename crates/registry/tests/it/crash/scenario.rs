@@ -17,12 +17,35 @@ type Text = &'static str;
 /// One thing that a client asks for, and is told to be done.
 #[derive(Clone, Debug)]
 pub(crate) enum Step {
-    Blob { repository: Text, content: Text, chunked: bool },
-    Mount { from: Text, to: Text, content: Text },
-    Put { repository: Text, tag: Option<Text>, manifest: Manifest, once: bool },
-    DeleteTag { repository: Text, tag: Text },
-    DeleteManifest { repository: Text, digest: Digest },
-    DeleteBlob { repository: Text, content: Text },
+    Blob {
+        repository: Text,
+        content: Text,
+        chunked: bool,
+    },
+    /// Without `from`: from anywhere.
+    Mount {
+        from: Option<Text>,
+        to: Text,
+        content: Text,
+    },
+    Put {
+        repository: Text,
+        tag: Option<Text>,
+        manifest: Manifest,
+        once: bool,
+    },
+    DeleteTag {
+        repository: Text,
+        tag: Text,
+    },
+    DeleteManifest {
+        repository: Text,
+        digest: Digest,
+    },
+    DeleteBlob {
+        repository: Text,
+        content: Text,
+    },
     Collect,
 }
 
@@ -71,7 +94,8 @@ pub(crate) fn steps() -> Vec<Step> {
         blob("a", "{}"),
         Step::Blob { repository: "a", content: "layer one", chunked: true },
         put("a", Some("v1"), &one),
-        Step::Mount { from: "a", to: "b/c", content: "{}" },
+        Step::Mount { from: Some("a"), to: "b/c", content: "{}" },
+        Step::Mount { from: None, to: "b/c", content: "layer one" },
         blob("b/c", "other"),
         Step::Put { repository: "b/c", tag: Some("j-1"), manifest: other, once: true },
         blob("a", "layer two"),
@@ -169,7 +193,9 @@ impl Server {
                 if how == How::Looking && self.ask("HEAD", &path, "").await.status == StatusCode::OK {
                     return Ok(());
                 }
-                if *chunked {
+                if how == How::Looking {
+                    self.mount(repository, None, content, true).await
+                } else if *chunked {
                     let (first, second) = content.split_at(4);
                     let location = self.ask("POST", &uploads, "").await.wanted(StatusCode::ACCEPTED)?;
                     let location = location.header("location").to_owned();
@@ -180,8 +206,8 @@ impl Server {
                 }
             }
             Step::Mount { from, to, content } => {
-                let digest = digest(content);
-                self.ask("POST", &format!("/v2/{to}/blobs/uploads/?mount={digest}&from={from}"), "").await
+                // Only after a failure may it be refused: then the content has to be pushed.
+                self.mount(to, *from, content, again).await
             }
             Step::Put { repository, tag, manifest, once } => {
                 let reference = tag.map_or_else(|| manifest.digest().to_string(), str::to_owned);
@@ -217,6 +243,18 @@ impl Server {
             }
             _ => got.wanted(StatusCode::CREATED).map(drop),
         }
+    }
+
+    /// Mounts; or, if that is refused, pushes.
+    async fn mount(&mut self, to: Text, from: Option<Text>, content: Text, push: bool) -> Got {
+        let digest = digest(content);
+        let from = from.map_or(String::new(), |from| format!("&from={from}"));
+        let got = self.ask("POST", &format!("/v2/{to}/blobs/uploads/?mount={digest}{from}"), "").await;
+        if got.status != StatusCode::ACCEPTED || !push {
+            return got;
+        }
+        let location = got.header("location").to_owned();
+        self.ask("PUT", &format!("{location}?digest={digest}"), content).await
     }
 
     async fn ask(&mut self, method: &str, path: &str, body: &'static str) -> Got {
