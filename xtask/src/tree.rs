@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-/// Folders that are no part of the project.
+/// Files and folders that are no part of the project.
 const SKIPPED: [&str; 3] = ["target", ".git", "node_modules"];
 
 /// The largest file that is read, in bytes: what is larger is data, not something a person wrote.
@@ -26,10 +26,12 @@ impl Tree {
                 let entry = entry.map_err(|error| format!("{}: {error}", folder.display()))?;
                 // Another build may be at work: what vanished in between is not part of the tree.
                 let Ok(kind) = entry.metadata() else { continue };
+                // In a linked worktree `.git` is a file, with a path of this machine in it.
+                if SKIPPED.iter().any(|name| entry.file_name() == *name) {
+                    continue;
+                }
                 if kind.is_dir() {
-                    if !SKIPPED.iter().any(|name| entry.file_name() == *name) {
-                        folders.push(entry.path());
-                    }
+                    folders.push(entry.path());
                 } else if kind.is_file() && kind.len() <= LARGEST {
                     let Ok(text) = std::fs::read_to_string(entry.path()) else { continue };
                     let path = entry.path().strip_prefix(root).map(|path| path.display().to_string());
