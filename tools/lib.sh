@@ -49,3 +49,38 @@ apt_install() {
 apt_get_install() {
     $as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "$@" >&2
 }
+
+# A Go of $1 (as 1.24) or newer, or one that fetches itself such a one (from 1.21 on); else Debian's, where it is new enough.
+find_go() {
+    for go in "$(command -v go || true)" /usr/local/go/bin/go /usr/lib/go/bin/go; do
+        # In a folder without go.mod: there the version asked is its own.
+        [ -x "$go" ] && (cd / && newer_or_same "$("$go" env GOVERSION | sed 's/^go//')" 1.21) && return
+    done
+    apt_knows golang-go && newer_or_same "$(apt-cache madison golang-go | awk -F '|' 'NR == 1 { print $2 }' | sed 's/^ *[0-9]*://')" "$1" ||
+        die "Go $1 or newer is needed" "install it (https://go.dev/dl/), then run this again"
+    apt_install golang-go
+    go=$(command -v go)
+}
+
+newer_or_same() { [ "$(printf '%s\n%s\n' "$2" "$1" | sort -V | head -n 1)" = "$2" ]; }
+
+# go_peer NAME MODULE VERSION SUM PACKAGE: builds a program from the Go module proxy into $bin. The module is compared with SUM
+# (as go.sum has it) before anything of it is built; what it depends on is pinned by its own go.sum, and checked by Go's checksum
+# database.
+go_peer() {
+    [ -x "$bin/$1" ] && [ "$(cat "$bin/.$1.version" 2>/dev/null)" = "$3 $4" ] && return
+    find_go 1.24
+    say "building $1 ($2 $3) from the Go module proxy; this takes a minute, once"
+    work=$(mktemp -d "$peers/work.XXXXXX")
+    # Caches of its own, removed afterwards.
+    export GOBIN="$work/bin" GOCACHE="$work/cache" GOMODCACHE="$work/mod" GOFLAGS='-trimpath -modcacherw' GOWORK=off GOTOOLCHAIN=auto
+    sum=$(cd "$work" && "$go" mod download -json "$2@$3" | sed -n 's/^.*"Sum": "\(.*\)".*$/\1/p') || sum=
+    if [ "$sum" != "$4" ]; then
+        rm -rf "$work"
+        die "$2 $3 has the checksum ${sum:-(not to be had)}, not $4" "do not use it; find out what your Go module proxy serves"
+    fi
+    (cd "$work" && nice -n 10 "$go" install "$5@$3" >&2) || { rm -rf "$work"; die "$1 cannot be built"; }
+    mv "$work/bin/$(basename "$5")" "$bin/$1"
+    rm -rf "$work"
+    printf '%s\n' "$3 $4" >"$bin/.$1.version"
+}

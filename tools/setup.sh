@@ -1,7 +1,7 @@
 #!/bin/sh
-# Installs what `make test` needs on a fresh Debian or Ubuntu: git and a C compiler (the crate `ring` has C in it), and the
-# programs that the interoperability tests run against (tools/peers). Says what it will do before it does it; does
-# nothing where all is there. Rust itself is not installed, only asked for.
+# Installs what `make test` needs on a fresh Debian or Ubuntu: git, a C compiler (the crate `ring` has C in it), openssl
+# (makes certificates), and the programs that the interoperability tests run against (tools/peers). Says what it will do before it
+# does it; does nothing where all is there. Rust itself is not installed, only asked for.
 set -eu
 cd "$(dirname "$0")/.."
 
@@ -12,6 +12,7 @@ name=setup
 missing=""
 have git || missing="$missing git"
 have cc || missing="$missing build-essential"
+have openssl || missing="$missing openssl"
 [ -e /etc/ssl/certs/ca-certificates.crt ] || missing="$missing ca-certificates"
 
 # The names are words without spaces, one argument each.
@@ -24,4 +25,6 @@ tools/peers/install.sh >&2
 tools/peers/service.sh >&2
 tools/peers/sigstore-js.sh >&2
 tools/peers/engines.sh >&2
+tools/peers/conformance.sh >&2
+tools/peers/crane.sh >&2
 tools/peers/buildkit.sh >&2

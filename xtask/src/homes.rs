@@ -19,6 +19,7 @@ const HOMES: &[(&str, &str, &str)] = &[
     ("crates/model/src/clock.rs", "clippy::disallowed_methods", "the wall clock"),
     ("crates/model/src/json.rs", "clippy::disallowed_methods", "untrusted JSON"),
     ("crates/process/src/run.rs", "clippy::disallowed_methods", "starting programs"),
+    ("crates/testkit/src/certificates.rs", "clippy::disallowed_methods", "a peer that makes certificates"),
     ("crates/testkit/src/docker_registry.rs", "clippy::disallowed_methods", "a peer that runs beside a test"),
     ("crates/testkit/src/peers.rs", "clippy::disallowed_methods", "where tests find their peers"),
 ];

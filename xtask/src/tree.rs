@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-/// Files and folders that are no part of the project.
+/// What is no part of the project: folders, and the file that `.git` is in a second worktree.
 const SKIPPED: [&str; 3] = ["target", ".git", "node_modules"];
 
 /// The largest file that is read, in bytes: what is larger is data, not something a person wrote.
@@ -26,7 +26,6 @@ impl Tree {
                 let entry = entry.map_err(|error| format!("{}: {error}", folder.display()))?;
                 // Another build may be at work: what vanished in between is not part of the tree.
                 let Ok(kind) = entry.metadata() else { continue };
-                // In a linked worktree `.git` is a file, with a path of this machine in it.
                 if SKIPPED.iter().any(|name| entry.file_name() == *name) {
                     continue;
                 }

@@ -14,6 +14,7 @@ pub(crate) mod key;
 pub(crate) mod promote;
 pub(crate) mod registry;
 pub(crate) mod resume;
+pub(crate) mod retention;
 pub(crate) mod rollback;
 pub(crate) mod sign;
 pub(crate) mod status;
@@ -42,6 +43,7 @@ pub(crate) async fn run(verb: Verb, context: &Context) -> Result<Exit, Failure> 
         Verb::Evidence(args) => evidence::run(&args, context).await,
         Verb::Verify(args) => verify::run(&args, context).await,
         Verb::Key(args) => key::run(&args, context).await,
+        Verb::Retention(args) => retention::run(&args, context).await,
         Verb::Image(args) => image::run(&args, context).await,
         Verb::Registry(args) => registry::run(args, context).await,
         Verb::Config(args) => config::run(&args, context),
@@ -68,6 +70,7 @@ impl Verb {
             | Self::Verify(_)
             | Self::Image(_)
             | Self::Key(_)
+            | Self::Retention(_)
             | Self::Config(_)
             | Self::Completions(_) => Some(AGAIN),
             Self::Demo(_) | Self::Registry(_) | Self::DemoApp(_) | Self::LocalInit(_) | Self::FrontDoor(_) => None,

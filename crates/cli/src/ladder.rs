@@ -200,8 +200,12 @@ impl<'a> Ladder<'a> {
 
     /// The rung's journal, to read.
     pub(crate) fn journal(&self, rung: &Rung) -> Journal {
-        let (names, trust) = (self.names.clone(), self.trust.clone());
-        Journal::new(names, rung.name.clone(), trust, self.client.clone(), self.git.clone())
+        self.journal_of(rung.name.clone())
+    }
+
+    /// The journal of an environment that need not be a rung, to read.
+    pub(crate) fn journal_of(&self, name: EnvironmentName) -> Journal {
+        Journal::new(self.names.clone(), name, self.trust.clone(), self.client.clone(), self.git.clone())
     }
 
     /// Every rung's journal, to read.

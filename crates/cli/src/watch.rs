@@ -89,6 +89,14 @@ impl Observer for Watch {
                 self.fact("journal", &format!("{environment} #{sequence} {event}"));
             }
             Note::Tagged { tag } => self.printer.detail(&format!("{:<LABEL$} {tag}", "tag")),
+            Note::Pinned { manifests } => {
+                let manifests = if manifests == 1 { "manifest".to_owned() } else { format!("{manifests} manifests") };
+                self.printer.detail(&format!("{:<LABEL$} {manifests} against cleanup", "pinned"));
+            }
+            Note::NotPinned { why } => {
+                self.printer
+                    .warn(&format!("not everything is kept from cleanup: {why}; see `schleuse retention --check`"));
+            }
             Note::NoHint => self.printer.detail("the hint beside the image could not be moved"),
             Note::TagBehind { why } => {
                 self.printer.warn(&format!("the tag could not follow the journal ({why}); `schleuse resume` moves it"));

@@ -110,8 +110,11 @@ impl Answer {
         self.unexpected_because(&self.message())
     }
 
-    /// The same, with our own reason.
+    /// The same, with our own reason. That it is a web page is reason enough.
     pub(crate) fn unexpected_because(&self, message: &str) -> Error {
+        if self.is_web_page() {
+            return Error::WebPage { host: self.host.clone(), what: self.what.clone(), status: self.status.as_u16() };
+        }
         Error::Unexpected {
             host: self.host.clone(),
             what: self.what.clone(),
@@ -129,11 +132,15 @@ impl Answer {
                 (code, message) => printable(&format!("{code}: {message}"), SHOWN),
             };
         }
-        if is_page(&self.headers) || self.body.trim_ascii_start().starts_with(b"<") {
-            return "a web page, not a registry's answer".to_owned();
-        }
         let text = printable(&String::from_utf8_lossy(&self.body), SHOWN);
         if text.is_empty() { self.status.canonical_reason().unwrap_or("no message").to_owned() } else { text }
+    }
+
+    /// Whether a person was meant to read it.
+    pub(crate) fn is_web_page(&self) -> bool {
+        let start = self.body.trim_ascii_start();
+        let starts = |with: &[u8]| start.get(..with.len()).is_some_and(|start| start.eq_ignore_ascii_case(with));
+        is_html(&self.headers) || starts(b"<!doctype html") || starts(b"<html")
     }
 
     fn envelope(&self) -> Option<Envelope> {
@@ -170,6 +177,11 @@ pub(crate) const OCI_SUBJECT: HeaderName = HeaderName::from_static("oci-subject"
 fn content_type(headers: &HeaderMap) -> Option<String> {
     let value = headers.get(header::CONTENT_TYPE)?.to_str().ok()?;
     Some(value.split(';').next().unwrap_or("").trim().to_ascii_lowercase())
+}
+
+/// Whether the headers announce a web page. No registry serves blobs or manifests as one.
+pub(crate) fn is_html(headers: &HeaderMap) -> bool {
+    matches!(content_type(headers).as_deref(), Some("text/html" | "application/xhtml+xml"))
 }
 
 /// Whether the headers announce anything but what registries answer errors with: JSON, plain text, or bare bytes.
@@ -230,6 +242,15 @@ mod tests {
     }
 
     #[test]
+    fn a_web_page_is_called_one() {
+        let page = |kind, body| matches!(answer(200, kind, body).unexpected(), Error::WebPage { status: 200, .. });
+        assert!(
+            page(Some("text/html; charset=utf-8"), "") && page(None, "\n<!DOCTYPE html><p>") && page(None, "<HTML>")
+        );
+        assert!(!page(Some("application/xml"), "<?xml?>") && !page(None, "<") && !page(Some("application/json"), "{}"));
+    }
+
+    #[test]
     fn a_head_is_judged_by_its_headers() {
         assert!(answer(404, None, "").head_says_absent());
         assert!(answer(404, Some("application/json; charset=utf-8"), "").head_says_absent());
@@ -277,7 +298,8 @@ mod tests {
     fn messages_are_short_and_printable() {
         let body = r#"{"errors":[{"code":"DENIED","message":"no\u001b[31m way"}]}"#;
         assert_eq!(answer(403, None, body).message(), "DENIED: no\u{fffd}[31m way");
-        assert_eq!(answer(404, None, "<html>").message(), "a web page, not a registry's answer");
+        let xml = "<?xml version=\"1.0\"?><Error><Code>AccessDenied</Code></Error>";
+        assert!(answer(403, Some("application/xml"), xml).message().contains("AccessDenied"));
         assert_eq!(answer(418, None, "").message(), "I'm a teapot");
         let long: &'static str = "x".repeat(9999).leak();
         assert!(answer(500, None, long).message().len() < 310);

@@ -13,7 +13,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use http::{HeaderMap, HeaderValue};
 use reqwest::Url;
-use schleuse_model::Repository;
+use schleuse_model::{Repository, Timestamp};
 use schleuse_oci::{Credential, CredentialSource, Error};
 use tokio::time::Instant;
 
@@ -23,7 +23,8 @@ use crate::settings::Deadlines;
 use crate::transport::Transport;
 use challenge::Challenge;
 pub(crate) use scope::Scope;
-use token::{Token, TokenRequest, basic, sensitive};
+pub(crate) use token::sensitive;
+use token::{Token, TokenRequest, basic};
 
 /// Tokens kept for one host. More than repositories are touched by any command.
 const TOKENS: usize = 64;
@@ -50,6 +51,8 @@ pub(crate) struct Wire<'a> {
     pub(crate) addresses: &'a Addresses,
     pub(crate) deadlines: Deadlines,
     pub(crate) deadline: Instant,
+    /// For a `Retry-After` that is a date.
+    pub(crate) now: Timestamp,
 }
 
 impl Auth {
@@ -105,7 +108,7 @@ impl Auth {
                     credential: credential.as_ref(),
                     registry: endpoint.host(),
                 };
-                let token = request.fetch(wire.transport, wire.deadlines, wire.deadline).await?;
+                let token = request.fetch(wire).await?;
                 let header = token.header.clone();
                 if host.tokens.len() >= TOKENS {
                     host.tokens.remove(0);

@@ -3,10 +3,9 @@
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
-use futures_util::stream;
 use reqwest::Response;
 use schleuse_model::{Digest, Hasher};
-use schleuse_oci::{BodyStream, Descriptor, Error};
+use schleuse_oci::Error;
 use tokio::time::{Instant, timeout_at};
 
 use crate::transport::describe;
@@ -23,14 +22,14 @@ pub(crate) struct Incoming {
 
 impl Incoming {
     /// The next piece.
-    async fn piece(&mut self) -> Result<Option<Bytes>, Error> {
+    pub(crate) async fn piece(&mut self) -> Result<Option<Bytes>, Error> {
         let until = self.deadline.min(Instant::now() + self.idle);
         let message = match timeout_at(until, self.response.chunk()).await {
             Ok(Ok(piece)) => return Ok(piece),
-            Ok(Err(error)) => format!("the answer broke off: {}", describe(error).message),
-            Err(_) => "the answer stalled".to_owned(),
+            Ok(Err(error)) => format!("it broke off: {}", describe(error).message),
+            Err(_) => "it stalled".to_owned(),
         };
-        Err(Error::Unavailable { host: self.host.clone(), what: self.what.clone(), message })
+        Err(Error::Interrupted { host: self.host.clone(), what: self.what.clone(), message })
     }
 
     /// The whole body, if it has at most `limit` bytes.
@@ -61,48 +60,6 @@ impl Incoming {
         }
         bytes.truncate(limit);
         bytes.freeze()
-    }
-
-    /// The body as a stream that ends well only after exactly `blob.size` bytes with `blob.digest`.
-    pub(crate) fn verified(self, blob: &Descriptor) -> Result<BodyStream, Error> {
-        let too_large = Error::TooLarge { what: self.what.clone(), limit: blob.size };
-        if self.response.content_length().is_some_and(|length| length > blob.size) {
-            return Err(too_large);
-        }
-        let hasher = Hasher::new(blob.digest.algorithm());
-        let state = Verifying { body: self, hasher, left: blob.size, size: blob.size, expected: blob.digest.clone() };
-        Ok(Box::pin(stream::try_unfold(state, Verifying::next)))
-    }
-}
-
-struct Verifying {
-    body: Incoming,
-    hasher: Hasher,
-    left: u64,
-    size: u64,
-    expected: Digest,
-}
-
-impl Verifying {
-    async fn next(mut self) -> Result<Option<(Bytes, Self)>, Error> {
-        match self.body.piece().await? {
-            Some(piece) => {
-                let Some(left) = self.left.checked_sub(piece.len() as u64) else {
-                    return Err(Error::TooLarge { what: self.body.what, limit: self.size });
-                };
-                self.left = left;
-                self.hasher.update(&piece);
-                Ok(Some((piece, self)))
-            }
-            None => {
-                // The digest decides; with it the size is right too.
-                let actual = self.hasher.finish();
-                if actual == self.expected {
-                    return Ok(None);
-                }
-                Err(Error::WrongDigest { what: self.body.what, expected: self.expected, actual })
-            }
-        }
     }
 }
 

@@ -1,5 +1,6 @@
 //! Setting up a [`Client`].
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use reqwest::Certificate;
@@ -9,9 +10,11 @@ use schleuse_oci::CredentialSource;
 use crate::address::Addresses;
 use crate::credentials::Anonymous;
 use crate::exchange::Client;
+use crate::proxies::Proxies;
 use crate::retry::{Jitter, RandomJitter};
 use crate::settings::{Deadlines, Limits, RetryPolicy};
 use crate::text::printable;
+use crate::transport::Wiring;
 
 /// What a [`Client`] is made of. Without anything set: anonymous, HTTPS (plain HTTP on this machine), the system's certificates.
 #[derive(Debug)]
@@ -25,6 +28,8 @@ pub struct ClientBuilder {
     insecure: Vec<String>,
     tls: Vec<String>,
     authorities: Vec<Vec<u8>>,
+    folders: Vec<PathBuf>,
+    proxies: Proxies,
 }
 
 /// Why a [`Client`] cannot be made.
@@ -68,6 +73,8 @@ impl Default for ClientBuilder {
             insecure: Vec::new(),
             tls: Vec::new(),
             authorities: Vec::new(),
+            folders: Vec::new(),
+            proxies: Proxies::default(),
         }
     }
 }
@@ -98,6 +105,21 @@ impl ClientBuilder {
     #[must_use]
     pub fn extra_ca(mut self, pem: impl Into<Vec<u8>>) -> Self {
         self.authorities.push(pem.into());
+        self
+    }
+
+    /// Folders with certificates for single registries (`<folder>/<host[:port]>/ca.crt`, `client.cert`, `client.key`), as Docker and
+    /// Podman know them; for each registry the first folder that has something. Read when the registry is first spoken to.
+    #[must_use]
+    pub fn certificate_folders<P: Into<PathBuf>>(mut self, folders: impl IntoIterator<Item = P>) -> Self {
+        self.folders.extend(folders.into_iter().map(Into::into));
+        self
+    }
+
+    /// The proxies on the way to registries and token services. None without this, whatever the environment says.
+    #[must_use]
+    pub fn proxies(mut self, proxies: Proxies) -> Self {
+        self.proxies = proxies;
         self
     }
 
@@ -140,7 +162,7 @@ impl ClientBuilder {
     ///
     /// # Errors
     /// [`BuildError`].
-    pub fn build(self) -> Result<Client, BuildError> {
+    pub fn build(mut self) -> Result<Client, BuildError> {
         for host in self.insecure.iter().chain(&self.tls) {
             let known = format!("{host}/x").parse::<Repository>();
             if known.map(|repository| repository.host() != host.as_str()).unwrap_or(true) {
@@ -157,7 +179,13 @@ impl ClientBuilder {
         }
         let addresses =
             Addresses { insecure: self.insecure.iter().cloned().collect(), tls: self.tls.iter().cloned().collect() };
-        Ok(Client::assemble(self, addresses, certificates))
+        let wiring = Wiring {
+            certificates,
+            folders: std::mem::take(&mut self.folders),
+            proxies: std::mem::take(&mut self.proxies),
+            deadlines: self.deadlines,
+        };
+        Ok(Client::assemble(self, addresses, wiring))
     }
 }
 

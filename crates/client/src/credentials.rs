@@ -1,6 +1,8 @@
 //! Where logins come from.
 
+mod auth_file;
 mod docker;
+mod helper;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -10,6 +12,7 @@ use schleuse_model::Repository;
 use schleuse_oci::{Credential, CredentialSource, Error};
 
 pub use docker::DockerConfig;
+pub use helper::{HELPER_DEADLINE, Helpers};
 
 /// No logins at all.
 #[derive(Clone, Copy, Debug, Default)]

@@ -8,14 +8,14 @@ use std::fmt;
 use std::sync::{Arc, Mutex};
 
 use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
-use reqwest::{Certificate, Url};
+use reqwest::Url;
 use schleuse_model::{Clock, Digest, Repository};
 use schleuse_oci::Error;
 use schleuse_oci::access::RegistryTime;
 use tokio::time::Instant;
 
 use crate::address::{Addresses, Endpoint};
-use crate::answer::{Answer, MESSAGE_LIMIT};
+use crate::answer::{Answer, MESSAGE_LIMIT, is_html};
 use crate::auth::{Auth, Scope};
 use crate::body::Incoming;
 use crate::builder::ClientBuilder;
@@ -23,7 +23,8 @@ use crate::payload::Payload;
 use crate::referrers::Support;
 use crate::retry::{Failure, Jitter, Tries};
 use crate::settings::{Deadlines, Limits, RetryPolicy};
-use crate::transport::Transport;
+use crate::transport::{Transport, Wiring};
+use crate::upload::Opened;
 
 /// A client for OCI registries. Cheap to clone; clones share connections, tokens and what they know about registries.
 ///
@@ -40,10 +41,10 @@ impl Client {
         ClientBuilder::default()
     }
 
-    pub(crate) fn assemble(builder: ClientBuilder, addresses: Addresses, certificates: Vec<Certificate>) -> Self {
+    pub(crate) fn assemble(builder: ClientBuilder, addresses: Addresses, wiring: Wiring) -> Self {
         Self(Arc::new(Inner {
             addresses,
-            transport: Transport::new(certificates, builder.deadlines),
+            transport: Transport::new(wiring),
             auth: Auth::new(builder.credentials),
             clock: builder.clock,
             jitter: builder.jitter,
@@ -51,6 +52,7 @@ impl Client {
             retry: builder.retry,
             limits: builder.limits,
             time: Mutex::default(),
+            opened: Opened::default(),
             support: Mutex::default(),
         }))
     }
@@ -73,6 +75,7 @@ pub(crate) struct Inner {
     pub(crate) retry: RetryPolicy,
     pub(crate) limits: Limits,
     pub(crate) time: Mutex<Option<RegistryTime>>,
+    pub(crate) opened: Opened,
     pub(crate) support: Mutex<HashMap<Repository, Support>>,
 }
 
@@ -161,6 +164,11 @@ impl Head {
         self.body.response.status()
     }
 
+    /// Whether its headers announce a web page.
+    pub(crate) fn is_web_page(&self) -> bool {
+        is_html(self.body.response.headers())
+    }
+
     /// The answer with its body: whole and at most `limit` bytes of a success, the start of anything else.
     pub(crate) async fn read(self, limit: usize) -> Result<Answer, Error> {
         let (host, what) = (self.body.host.clone(), self.body.what.clone());
@@ -183,8 +191,8 @@ impl Inner {
     }
 
     /// The attempts of one call.
-    pub(crate) fn tries(&self, deadline: Instant) -> Tries<'_> {
-        Tries::new(self.retry, &*self.jitter, deadline)
+    pub(crate) fn tries(&self, deadline: Instant) -> Tries {
+        Tries::new(self.retry, self.jitter.clone(), deadline)
     }
 
     /// Makes the call and reads its answer whole; attempts cover the body too. The answer is a success, or a refusal that the
@@ -205,7 +213,7 @@ impl Inner {
                         Failure::Again { error: answer.unexpected(), after: None }
                     }
                     Ok(answer) => return Ok(answer),
-                    Err(error @ Error::Unavailable { .. }) if call.repeat != Repeat::Once => {
+                    Err(error @ Error::Interrupted { .. }) if call.repeat != Repeat::Once => {
                         Failure::Again { error, after: None }
                     }
                     Err(error) => Failure::Final(error),

@@ -24,9 +24,11 @@ mod body;
 mod builder;
 pub mod credentials;
 mod delete;
+mod download;
 mod exchange;
 mod page;
 mod payload;
+pub mod proxies;
 mod pull;
 mod push;
 mod referrers;
@@ -38,5 +40,6 @@ mod upload;
 
 pub use builder::{BuildError, ClientBuilder};
 pub use exchange::Client;
+pub use proxies::Proxies;
 pub use retry::{Jitter, NoJitter, RandomJitter};
 pub use settings::{Deadlines, Limits, RetryPolicy};

@@ -13,7 +13,7 @@ use schleuse_oci::{BodyStream, Descriptor, Error, Manifest, Pull, media_type};
 use serde::Deserialize;
 
 use crate::address::{Endpoint, same_origin};
-use crate::answer::Answer;
+use crate::answer::{Answer, is_html};
 use crate::auth::Scope;
 use crate::body::verify;
 use crate::exchange::{Call, Client, Inner};
@@ -45,6 +45,7 @@ impl Pull for Client {
         let call = Call::blob(&endpoint, digest);
         let answer = self.0.fetch(&endpoint, &call, limit, self.0.transfer()).await?;
         match answer.status {
+            StatusCode::OK if is_html(&answer.headers) => Err(answer.unexpected()),
             StatusCode::OK => {
                 verify(&answer.body, digest, &call.what)?;
                 Ok(Some(answer.body))
@@ -56,12 +57,7 @@ impl Pull for Client {
 
     async fn blob_stream(&self, repository: &Repository, blob: &Descriptor) -> Result<Option<BodyStream>, Error> {
         let endpoint = self.0.addresses.endpoint(repository)?;
-        let head = self.0.open(&endpoint, &Call::blob(&endpoint, &blob.digest), self.0.transfer()).await?;
-        if head.status() == StatusCode::OK {
-            return head.body.verified(blob).map(Some);
-        }
-        let answer = head.read(MANIFEST_LIMIT).await?;
-        if answer.says_absent() { Ok(None) } else { Err(answer.unexpected()) }
+        self.download(endpoint, blob).await
     }
 
     async fn tags(&self, repository: &Repository, prefix: &str, limit: usize) -> Result<Vec<Tag>, Error> {
@@ -76,7 +72,7 @@ impl Pull for Client {
             if pages.read == 1 && answer.says_absent() {
                 return Ok(Vec::new());
             }
-            if answer.status != StatusCode::OK {
+            if answer.status != StatusCode::OK || answer.is_web_page() {
                 return Err(answer.unexpected());
             }
             let page: TagPage = json::from_untrusted(&answer.body, MANIFEST_LIMIT)

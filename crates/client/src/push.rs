@@ -6,7 +6,7 @@ use schleuse_model::{Digest, Repository, TagRef};
 use schleuse_oci::{Body, Created, Descriptor, Error, Manifest, Push};
 
 use crate::address::Endpoint;
-use crate::answer::{Answer, MESSAGE_LIMIT, OCI_SUBJECT};
+use crate::answer::{Answer, MESSAGE_LIMIT, OCI_SUBJECT, is_html};
 use crate::auth::Scope;
 use crate::exchange::{Call, Client, Inner, Repeat};
 use crate::payload::Payload;
@@ -24,11 +24,12 @@ impl Push for Client {
         let payload = Payload::of(body, blob.size, &format!("blob {}", blob.digest)).await?;
         // The empty config is everybody's: where many write evidence at once, each upload of it would write the same file of
         // docker-registry again, which answers whoever reads it meanwhile with DIGEST_INVALID.
-        if blob.size >= self.0.limits.head_from || blob.digest == Descriptor::empty().digest {
+        let mount_failed = self.0.opened.has(repository, &blob.digest);
+        if !mount_failed && (blob.size >= self.0.limits.head_from || blob.digest == Descriptor::empty().digest) {
             match self.0.has_blob(&endpoint, &blob.digest).await {
                 Ok(true) => return Ok(()),
                 // An answer that says neither (object storage that signs for GET only): uploading is right in both cases.
-                Ok(false) | Err(Error::Unexpected { .. }) => {}
+                Ok(false) | Err(Error::Unexpected { .. } | Error::WebPage { .. }) => {}
                 Err(error) => return Err(error),
             }
         }
@@ -44,7 +45,7 @@ impl Push for Client {
         url.query_pairs_mut().append_pair("mount", &digest.to_string()).append_pair("from", from.path());
         let scope = Scope::push(repository).and_pull(from);
         let what = format!("mounting blob {digest} of {from} in {repository}");
-        let call = Call::get(url, scope.clone(), &what).method(Method::POST, Repeat::Write);
+        let call = Call::get(url, scope, what).method(Method::POST, Repeat::Write);
         let answer = match self.0.fetch(&endpoint, &call, MESSAGE_LIMIT, self.0.operation()).await {
             Ok(answer) => answer,
             // It may not read `from`. If it may not write here either, the upload will say so.
@@ -54,10 +55,10 @@ impl Push for Client {
         match answer.status {
             StatusCode::CREATED => same_digest(&answer, digest).map(|()| true),
             StatusCode::ACCEPTED => {
-                // It opened an upload instead. Not needed: our upload starts its own. Cancelling is a courtesy.
+                // It opened an upload instead: the push that comes next goes on with it. Without a usable address that push opens
+                // its own.
                 if let Ok(location) = self.0.location(&call.url, &answer) {
-                    let cancel = Call::get(location, scope, what).method(Method::DELETE, Repeat::Once);
-                    let _ = self.0.attempt(&endpoint, &cancel, self.0.operation()).await;
+                    self.0.opened.keep(repository, digest, location);
                 }
                 Ok(false)
             }
@@ -141,9 +142,7 @@ impl Inner {
         let answer = self.fetch(endpoint, &call, MESSAGE_LIMIT, self.operation()).await?;
         match answer.status {
             // A portal answers 200 to anything, with a page.
-            StatusCode::OK if answer.media_type().as_deref() == Some("text/html") => {
-                Err(answer.unexpected_because("a web page, not a registry's answer"))
-            }
+            StatusCode::OK if is_html(&answer.headers) => Err(answer.unexpected()),
             StatusCode::OK => same_digest(&answer, digest).map(|()| true),
             _ if answer.head_says_absent() => Ok(false),
             _ => Err(answer.unexpected()),

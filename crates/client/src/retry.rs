@@ -1,12 +1,16 @@
 //! When a failed attempt is worth another one.
 
+mod after;
+
 use std::fmt::Debug;
+use std::sync::Arc;
 use std::time::Duration;
 
 use schleuse_oci::Error;
 use tokio::time::{Instant, sleep};
 
 use crate::settings::RetryPolicy;
+pub(crate) use after::{http_date, retry_after};
 
 /// Why an attempt did not lead to an answer.
 #[derive(Debug)]
@@ -59,17 +63,23 @@ impl Jitter for NoJitter {
 
 /// One call's attempts.
 #[derive(Debug)]
-pub(crate) struct Tries<'a> {
+pub(crate) struct Tries {
     policy: RetryPolicy,
-    jitter: &'a dyn Jitter,
+    jitter: Arc<dyn Jitter>,
     deadline: Instant,
     made: u32,
     waited: Duration,
 }
 
-impl<'a> Tries<'a> {
-    pub(crate) fn new(policy: RetryPolicy, jitter: &'a dyn Jitter, deadline: Instant) -> Self {
+impl Tries {
+    pub(crate) fn new(policy: RetryPolicy, jitter: Arc<dyn Jitter>, deadline: Instant) -> Self {
         Self { policy, jitter, deadline, made: 0, waited: Duration::ZERO }
+    }
+
+    /// There was progress: attempts and waits are counted from here.
+    pub(crate) fn refill(&mut self) {
+        self.made = 0;
+        self.waited = Duration::ZERO;
     }
 
     /// Waits for the next attempt, or gives back the error because there is none.
@@ -104,9 +114,9 @@ impl<'a> Tries<'a> {
 mod tests {
     use super::*;
 
-    fn tries(attempts: u32) -> Tries<'static> {
+    fn tries(attempts: u32) -> Tries {
         let policy = RetryPolicy { attempts, ..RetryPolicy::default() };
-        Tries { policy, jitter: &NoJitter, deadline: Instant::now(), made: 0, waited: Duration::ZERO }
+        Tries { policy, jitter: Arc::new(NoJitter), deadline: Instant::now(), made: 0, waited: Duration::ZERO }
     }
 
     #[test]

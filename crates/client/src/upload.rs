@@ -1,5 +1,7 @@
 //! Uploading a blob: POST, then one PUT with everything (distribution-spec, "POST then PUT").
 
+mod opened;
+
 use http::{HeaderValue, Method, StatusCode, header};
 use reqwest::Url;
 use schleuse_model::Digest;
@@ -12,40 +14,58 @@ use crate::auth::Scope;
 use crate::exchange::{Call, Inner, Repeat};
 use crate::payload::Payload;
 use crate::retry::Failure;
+pub(crate) use opened::Opened;
 
 /// How much of the answers to uploads is read; they have no body worth reading.
 const ANSWER_LIMIT: usize = 64 << 10;
 
 impl Inner {
-    /// Uploads; every attempt starts from scratch, with a new upload.
+    /// Uploads. The first attempt goes on with the upload that a mount has opened, if there is one; every other starts from
+    /// scratch, with a new upload.
     pub(crate) async fn upload(&self, endpoint: &Endpoint, blob: &Descriptor, payload: Payload) -> Result<(), Error> {
         let deadline = self.transfer();
+        if let Some(location) = self.opened.take(&endpoint.repository, &blob.digest) {
+            // Whatever is wrong with it, a new one is worth its own attempts.
+            match self.finish_upload(endpoint, blob, &payload, location, deadline).await {
+                Ok(()) => return Ok(()),
+                Err(Failure::Final(error @ (Error::Local { .. } | Error::WrongDigest { .. }))) => return Err(error),
+                Err(_) => {}
+            }
+        }
         let mut tries = self.tries(deadline);
         loop {
-            match self.upload_once(endpoint, blob, &payload, deadline).await {
-                Ok(()) => return Ok(()),
-                Err(failure) => tries.after(failure).await?,
-            }
+            let failure = match self.open_upload(endpoint, blob, deadline).await {
+                Ok(location) => match self.finish_upload(endpoint, blob, &payload, location, deadline).await {
+                    Ok(()) => return Ok(()),
+                    Err(failure) => failure,
+                },
+                Err(failure) => failure,
+            };
+            tries.after(failure).await?;
         }
     }
 
-    async fn upload_once(
+    async fn open_upload(&self, endpoint: &Endpoint, blob: &Descriptor, deadline: Instant) -> Result<Url, Failure> {
+        let call = Call::get(endpoint.uploads(), Scope::push(&endpoint.repository), upload_of(endpoint, blob))
+            .method(Method::POST, Repeat::Write);
+        let begun = self.attempt(endpoint, &call, deadline).await?.read(ANSWER_LIMIT).await?;
+        if begun.status != StatusCode::ACCEPTED {
+            return Err(begun.unexpected().into());
+        }
+        Ok(self.location(&call.url, &begun)?)
+    }
+
+    async fn finish_upload(
         &self,
         endpoint: &Endpoint,
         blob: &Descriptor,
         payload: &Payload,
+        mut url: Url,
         deadline: Instant,
     ) -> Result<(), Failure> {
-        let what = format!("the upload of blob {}@{}", endpoint.repository, blob.digest);
-        let scope = Scope::push(&endpoint.repository);
-        let begin = Call::get(endpoint.uploads(), scope.clone(), &what).method(Method::POST, Repeat::Write);
-        let begun = self.attempt(endpoint, &begin, deadline).await?.read(ANSWER_LIMIT).await?;
-        if begun.status != StatusCode::ACCEPTED {
-            return Err(begun.unexpected().into());
-        }
-        let mut url = self.location(&begin.url, &begun)?;
+        let what = upload_of(endpoint, blob);
         url.query_pairs_mut().append_pair("digest", &blob.digest.to_string());
-        let finish = Call::get(url, scope, &what)
+        let finish = Call::get(url, Scope::push(&endpoint.repository), &what)
             .method(Method::PUT, Repeat::Write)
             .header(header::CONTENT_TYPE, HeaderValue::from_static("application/octet-stream"))
             .payload(payload.clone());
@@ -76,6 +96,10 @@ impl Inner {
             Refused::Malformed => answer.unexpected_because("its upload's `Location` is no usable address"),
         })
     }
+}
+
+fn upload_of(endpoint: &Endpoint, blob: &Descriptor) -> String {
+    format!("the upload of blob {}@{}", endpoint.repository, blob.digest)
 }
 
 /// What the registry says it stored is what we sent. Digests of another algorithm cannot be compared here.

@@ -3,6 +3,8 @@
 //! A variable that is not in [`VARIABLES`] cannot be read: [`Environment`] keeps no other. The table is what
 //! `docs/CONFIG.md` lists.
 
+mod helpers;
+
 use std::collections::BTreeMap;
 use std::fmt;
 
@@ -54,7 +56,7 @@ variables! {
     ROLLBACK_WEBHOOK: secret;
     /// The folder of Docker's `config.json` with logins.
     DOCKER_CONFIG;
-    /// Podman's file with logins.
+    /// Podman's file with logins. It goes before Docker's.
     REGISTRY_AUTH_FILE;
     /// The time that is written into what is built, in seconds since 1970: same input, same bytes.
     SOURCE_DATE_EPOCH;
@@ -78,11 +80,13 @@ variables! {
     XDG_CACHE_HOME;
     /// Where Podman keeps its logins of this session.
     XDG_RUNTIME_DIR;
-    /// The proxy for HTTP.
-    HTTP_PROXY;
-    /// The proxy for HTTPS.
-    HTTPS_PROXY;
-    /// Hosts that are reached without a proxy.
+    /// The base of Podman's lasting logins, and of certificates for single registries; default: `~/.config`.
+    XDG_CONFIG_HOME;
+    /// The proxy for plain HTTP, such as `http://proxy.lan:3128`. Also in lower case, as its next two.
+    HTTP_PROXY: secret;
+    /// The proxy for HTTPS. This machine is never reached through one.
+    HTTPS_PROXY: secret;
+    /// Hosts that are reached without a proxy: names (with what is below them), addresses, networks (`10.0.0.0/8`), or `*`.
     NO_PROXY;
     /// Additional authorities to trust for TLS, a PEM file.
     SSL_CERT_FILE;
@@ -116,20 +120,45 @@ variables! {
     GITHUB_TOKEN: secret;
 }
 
-/// The environment, captured once by the command line. Holds declared variables only; `Debug` shows their names, no value.
+/// The environment, captured once by the command line. Holds declared variables, and what credential helpers are given; `Debug`
+/// shows the names of the former, no value.
 #[derive(Clone, Default)]
-pub struct Environment(BTreeMap<&'static str, Secret<String>>);
+pub struct Environment {
+    declared: BTreeMap<&'static str, Secret<String>>,
+    helpers: BTreeMap<String, Secret<String>>,
+}
+
+/// Variables that many systems set in lower case only.
+const ALSO_LOWER: [Variable; 3] = [HTTP_PROXY, HTTPS_PROXY, NO_PROXY];
 
 impl Environment {
-    /// Keeps what [`VARIABLES`] declares.
+    /// Keeps what [`VARIABLES`] declares, and what helpers are given.
     pub fn capture(variables: impl IntoIterator<Item = (String, String)>) -> Self {
-        let declared = |name: &str| VARIABLES.iter().find(|variable| variable.name == name);
-        Self(
-            variables
-                .into_iter()
-                .filter_map(|(name, value)| Some((declared(&name)?.name, Secret::new(value))))
-                .collect(),
-        )
+        let mut all = Self::default();
+        let mut lower = Vec::new();
+        for (name, value) in variables {
+            let value = Secret::new(value);
+            if helpers::given(&name) {
+                all.helpers.insert(name.clone(), value.clone());
+            }
+            if let Some(variable) = VARIABLES.iter().find(|variable| variable.name == name) {
+                all.declared.insert(variable.name, value);
+            } else if let Some(variable) = ALSO_LOWER.iter().find(|variable| variable.name.to_ascii_lowercase() == name)
+            {
+                lower.push((variable, value));
+            }
+        }
+        for (variable, value) in lower {
+            if !all.has(variable) {
+                all.declared.insert(variable.name, value);
+            }
+        }
+        all
+    }
+
+    /// What credential helpers are given besides `PATH`. Secrets of clouds are among it, ours are not.
+    pub fn for_helpers(&self) -> impl Iterator<Item = (&str, &Secret<String>)> {
+        self.helpers.iter().map(|(name, value)| (name.as_str(), value))
     }
 
     /// The value of a variable that is no secret; `None` for a secret, whoever asks. Empty counts as not set: CI services write
@@ -138,23 +167,23 @@ impl Environment {
         if variable.sensitive {
             return None;
         }
-        self.0.get(variable.name).map(|value| value.expose().as_str()).filter(|value| !value.is_empty())
+        self.declared.get(variable.name).map(|value| value.expose().as_str()).filter(|value| !value.is_empty())
     }
 
     /// The value of any variable, as a secret. It may be empty on purpose: `COSIGN_PASSWORD=` is a key without a password.
     pub fn secret(&self, variable: &Variable) -> Option<&Secret<String>> {
-        self.0.get(variable.name)
+        self.declared.get(variable.name)
     }
 
     /// Whether the variable is set to anything but the empty text.
     pub fn has(&self, variable: &Variable) -> bool {
-        self.0.get(variable.name).is_some_and(|value| !value.expose().is_empty())
+        self.declared.get(variable.name).is_some_and(|value| !value.expose().is_empty())
     }
 }
 
 impl fmt::Debug for Environment {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_set().entries(self.0.keys()).finish()
+        f.debug_set().entries(self.declared.keys()).finish()
     }
 }
 
@@ -180,14 +209,32 @@ mod tests {
         let environment = captured();
         assert_eq!(environment.get(&REGISTRY_URL), Some("ghcr.io"));
         assert!(!environment.has(&CI));
-        assert!(!environment.0.contains_key("SOME_TOKEN"));
+        assert!(!environment.declared.contains_key("SOME_TOKEN"));
+        assert!(environment.for_helpers().next().is_none());
         assert_eq!(environment.get(&CI), None);
+    }
+
+    #[test]
+    fn proxies_are_known_in_lower_case_and_upper_case_wins() {
+        let pairs = |pairs: &[(&str, &str)]| {
+            Environment::capture(pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())))
+        };
+        let proxy = |environment: &Environment| environment.secret(&HTTPS_PROXY).map(|value| value.expose().clone());
+        let lower = pairs(&[("https_proxy", "http://lower"), ("no_proxy", "lan")]);
+        assert_eq!((proxy(&lower), lower.get(&NO_PROXY)), (Some("http://lower".to_owned()), Some("lan")));
+        let both = pairs(&[("HTTPS_PROXY", "http://upper"), ("https_proxy", "http://lower")]);
+        assert_eq!(proxy(&both), Some("http://upper".to_owned()));
+        assert_eq!(
+            proxy(&pairs(&[("HTTPS_PROXY", ""), ("https_proxy", "http://lower")])),
+            Some("http://lower".to_owned())
+        );
+        assert_eq!(pairs(&[("home", "/x")]).get(&HOME), None);
     }
 
     #[test]
     fn what_sounds_secret_is_marked_secret() {
         for variable in VARIABLES {
-            let sounds = ["PASSWORD", "PRIVATE_KEY", "TOKEN", "WEBHOOK", "DATABASE_URL"]
+            let sounds = ["PASSWORD", "PRIVATE_KEY", "TOKEN", "WEBHOOK", "DATABASE_URL", "HTTP_PROXY", "HTTPS_PROXY"]
                 .iter()
                 .any(|word| variable.name.contains(word));
             assert_eq!(variable.sensitive, sounds, "{}", variable.name);

@@ -94,7 +94,7 @@ pub trait Push: Debug + Send + Sync {
     async fn push_blob(&self, repository: &Repository, blob: &Descriptor, body: Body) -> Result<(), Error>;
 
     /// Makes a blob of `from` (same registry) available in `repository` without uploading it, where the registry can.
-    /// `false`: it could not; upload it.
+    /// `false`: it could not; push it, which goes on with the upload that the registry may have opened instead.
     async fn mount_blob(&self, repository: &Repository, digest: &Digest, from: &Repository) -> Result<bool, Error>;
 
     /// Uploads a manifest by its digest, no tag. Its blobs are there already. Answers whether the registry said that it

@@ -46,7 +46,17 @@ pub enum Error {
         /// What the registry said, shortened and made printable.
         message: String,
     },
-    /// The registry could not be reached, hung, or kept failing until the retry budget was used up.
+    /// An HTML page: whatever answered, it was no registry.
+    #[error("{host} answered {status} to {what} with a web page: that was not the registry")]
+    WebPage {
+        /// The host that answered.
+        host: String,
+        /// What was asked for.
+        what: String,
+        /// The HTTP status.
+        status: u16,
+    },
+    /// The registry could not be reached, or hung.
     #[error("registry {host} cannot be reached for {what}: {message}")]
     Unavailable {
         /// The registry.
@@ -54,6 +64,46 @@ pub enum Error {
         /// What was asked for.
         what: String,
         /// The last failure.
+        message: String,
+    },
+    /// It shows a certificate that is not trusted, or there is none of ours that it wants.
+    #[error("there is no trusted connection to {host} for {what}: {message}")]
+    Certificate {
+        /// The registry.
+        host: String,
+        /// What was asked for.
+        what: String,
+        /// What is wrong.
+        message: String,
+    },
+    /// The proxy on the way wants a login, or another one (407).
+    #[error("the proxy on the way to {host} wants a login for {what}")]
+    ProxyLogin {
+        /// The registry.
+        host: String,
+        /// What was asked for.
+        what: String,
+    },
+    /// The answer broke off or stalled on the way, until the retry budget was used up.
+    #[error("the answer of {host} to {what} did not arrive whole: {message}")]
+    Interrupted {
+        /// The registry.
+        host: String,
+        /// What was asked for.
+        what: String,
+        /// The last failure.
+        message: String,
+    },
+    /// The registry answers that it cannot now (429, 5xx), until the retry budget was used up.
+    #[error("registry {host} failed at {what}: {status}: {message}")]
+    Failing {
+        /// The registry.
+        host: String,
+        /// What was asked for.
+        what: String,
+        /// The HTTP status.
+        status: u16,
+        /// What the registry said, shortened and made printable.
         message: String,
     },
     /// More bytes than the limit.
@@ -124,9 +174,12 @@ pub enum Error {
 }
 
 impl Error {
-    /// Whether the same call may succeed later, by itself.
+    /// Whether the same call may succeed later, by itself. An expired certificate is an outage like another.
     pub const fn is_transient(&self) -> bool {
-        matches!(self, Self::Unavailable { .. })
+        matches!(
+            self,
+            Self::Unavailable { .. } | Self::Certificate { .. } | Self::Interrupted { .. } | Self::Failing { .. }
+        )
     }
 }
 
@@ -154,13 +207,54 @@ impl Explain for Error {
                 "docker-registry: set REGISTRY_STORAGE_DELETE_ENABLED=true; it deletes manifests, never single tags"
                     .to_owned(),
             ],
-            Self::Unavailable { host, .. } => {
-                vec![format!("is {host} the right address, and can this machine reach it?")]
+            Self::Unexpected { host, status: 404, .. } => vec![format!(
+                "something answers at {host}, but not as a registry does: is the repository's name right, and its path?"
+            )],
+            Self::Unexpected { host, status: 300..=399, .. } => {
+                vec![format!("{host} sends elsewhere: name the registry by the address that it sends to")]
             }
+            Self::Unexpected { host, .. } => vec![format!(
+                "{host}, or a proxy before it, does not keep to the distribution specification here: its log may say why"
+            )],
+            Self::WebPage { host, .. } => vec![
+                format!("open https://{host}/v2/ in a browser: a network's login page or a proxy may stand in between"),
+                "behind a proxy: HTTPS_PROXY and NO_PROXY decide which hosts are reached through it".to_owned(),
+            ],
+            Self::Unavailable { host, .. } => vec![
+                format!("is {host} the right address, and can this machine reach it?"),
+                "behind a proxy: set HTTPS_PROXY".to_owned(),
+            ],
+            Self::Certificate { host, .. } => vec![
+                "an authority of your own: name its PEM file in SSL_CERT_FILE".to_owned(),
+                format!(
+                    "or, for this registry alone, put it (`ca.crt`), and what it knows you by (`client.cert`, `client.key`), into /etc/docker/certs.d/{host}/"
+                ),
+            ],
+            Self::ProxyLogin { .. } => vec![
+                "write it into the proxy's address: HTTPS_PROXY (or HTTP_PROXY) = http://user:password@host:port".to_owned(),
+                "or list the registry in NO_PROXY, if it is reached without".to_owned(),
+            ],
+            Self::Interrupted { .. } => {
+                vec!["try again; if it breaks off again, a proxy or firewall may cut long transfers".to_owned()]
+            }
+            Self::Failing { host, status: 429, .. } => vec![
+                format!("{host} limits how often it may be asked: wait, and try again"),
+                "logged in, the limit is often higher".to_owned(),
+            ],
+            Self::Failing { host, .. } => {
+                vec![format!("the fault is with {host}: try again later; its log or status page says more")]
+            }
+            Self::Credentials { .. } => vec![
+                "REGISTRY_USERNAME and REGISTRY_PASSWORD go before every file and helper; REGISTRY_URL says which registry they are for"
+                    .to_owned(),
+            ],
             Self::Insecure { .. } => {
                 vec!["allow it by name with `insecure_registries = [\"host:port\"]` in schleuse.toml".to_owned()]
             }
             Self::WrongDigest { .. } => vec!["do not use this content; a proxy or the registry altered it".to_owned()],
+            Self::Malformed { .. } => {
+                vec!["whoever wrote it did not keep to its format, or it was altered on the way".to_owned()]
+            }
             _ => Vec::new(),
         }
     }

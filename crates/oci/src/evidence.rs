@@ -1,4 +1,4 @@
-//! How evidence is named beside its image (DESIGN §6). Pure: the `client` reads and writes by these names.
+//! How evidence, and what must be kept, is named beside its image (DESIGN §6). Pure: the `client` reads and writes by these names.
 
 use schleuse_model::{Digest, ReferenceError, Tag};
 
@@ -24,12 +24,29 @@ pub fn own_tag_prefix(subject: &Digest) -> String {
     format!("{}.e-", clipped_stem(subject))
 }
 
-/// cosign's legacy tag (`sig` or `att`) for `subject`.
+/// The suffix of cosign's legacy tag for signatures.
+pub const SIGNATURES: &str = "sig";
+/// The suffix of cosign's legacy tag for attestations.
+pub const ATTESTATIONS: &str = "att";
+
+/// cosign's legacy tag ([`SIGNATURES`] or [`ATTESTATIONS`]) for `subject`.
 ///
 /// # Errors
 /// As [`fallback_tag`].
 pub fn legacy_tag(subject: &Digest, suffix: &str) -> Result<Tag, ReferenceError> {
     format!("{}.{suffix}", subject.as_tag_stem()).parse()
+}
+
+/// What the tags start with that keep a registry's cleanup away: those who write a cleanup rule except this prefix from it.
+pub const KEEP_PREFIX: &str = "keep-";
+
+/// The tag that pins `manifest`: `keep-<alg>-<hex>`. Its name says what it points at, so writers cannot disagree about it, and the
+/// same manifest pinned for two reasons is pinned once.
+///
+/// # Errors
+/// As [`fallback_tag`].
+pub fn keep_tag(manifest: &Digest) -> Result<Tag, ReferenceError> {
+    format!("{KEEP_PREFIX}{}", clipped_stem(manifest)).parse()
 }
 
 /// `<alg>-<ref>` with the schema's truncation: the encoded part at most 64 characters.
@@ -47,6 +64,7 @@ mod tests {
         let stem = "sha256-e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
         assert_eq!(fallback_tag(&subject).unwrap().as_str(), stem);
         assert_eq!(own_tag(&subject, &subject).unwrap().as_str(), format!("{stem}.e-e3b0c44298fc1c149afbf4c8996fb924"));
+        assert_eq!(keep_tag(&subject).unwrap().as_str(), format!("keep-{stem}"));
         assert_eq!(legacy_tag(&subject, "sig").unwrap().as_str(), format!("{stem}.sig"));
     }
 }

@@ -41,6 +41,17 @@ pub fn is_index(media_type: &str) -> bool {
     matches!(media_type, IMAGE_INDEX | DOCKER_MANIFEST_LIST)
 }
 
+/// Whether `media_type` is the configuration of an image that can be run.
+pub fn is_image_config(media_type: &str) -> bool {
+    matches!(media_type, IMAGE_CONFIG | DOCKER_CONFIG)
+}
+
+/// Whether `media_type` is a layer that registries do not hold (image-spec 1.1, "Non-Distributable Layers").
+pub fn is_foreign_layer(media_type: &str) -> bool {
+    media_type.contains(".nondistributable.")
+        || media_type == "application/vnd.docker.image.rootfs.foreign.diff.tar.gzip"
+}
+
 /// Whether `media_type` is an image manifest, OCI's or Docker's.
 pub fn is_image(media_type: &str) -> bool {
     matches!(media_type, IMAGE_MANIFEST | DOCKER_MANIFEST)

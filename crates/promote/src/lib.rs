@@ -20,6 +20,7 @@ pub mod probe;
 pub mod promotion;
 pub mod record;
 pub mod resume;
+pub mod retention;
 pub mod rollback;
 pub mod rollout;
 pub mod views;

@@ -54,6 +54,16 @@ pub enum Note {
         /// Which.
         tag: TagRef,
     },
+    /// What the environment rests on was pinned against cleanup.
+    Pinned {
+        /// Manifests that were not pinned yet.
+        manifests: usize,
+    },
+    /// Something that should be kept cannot be.
+    NotPinned {
+        /// What, and why.
+        why: String,
+    },
     /// The hint could not be left.
     NoHint,
     /// The tag could not be moved to where the journal stands; `resume` does it.

@@ -24,6 +24,7 @@ use crate::outcome::Outcome;
 use crate::plan::{Plan, SCHEMA};
 use crate::record::find_signature_on_record;
 use crate::resume;
+use crate::retention::{hold, hold_on};
 use crate::world::{Environment, World};
 use candidate::Candidate;
 use machine::{Fact, PromotionMachine, Step};
@@ -239,10 +240,12 @@ async fn commit(
     draft.plan = Some(known.plan.hash());
     draft.evidence = evidence;
     draft.signature = Some(encode(known.verified.evidence()));
+    let held = hold(world, to, known.head.as_ref(), &known.candidate.release.digest).await?;
     let now = world.clock.now();
     let appended = to.journal.append(known.head.as_ref(), draft, world.signer.as_ref(), now).await?;
     if let Appended::Won(entry) = &appended {
         world.journaled(to, entry);
+        hold_on(world, to, &held).await;
     }
     Ok(appended)
 }

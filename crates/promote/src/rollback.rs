@@ -13,6 +13,7 @@ use crate::observer::Note;
 use crate::outcome::Outcome;
 use crate::promotion::{at, claim};
 use crate::resume::{finish, settle_unrecorded, take_over};
+use crate::retention::hold_after;
 use crate::rollout::restored_answers;
 use crate::world::{Environment, World};
 
@@ -100,13 +101,16 @@ pub async fn rollback(world: &World, environment: &Environment, request: &Rollba
         // The CI's own intent, which was left alone until here: it is of a rollout that has been left.
         target.clear_intent().await.map_err(|source| at(environment, source))?;
     }
-    match &environment.target {
-        Some(target) => finish(world, environment, target, head, None).await,
+    let outcome = match &environment.target {
+        Some(target) => finish(world, environment, target, head.clone(), None).await?,
         None => {
             world.refresh_cache(environment, &head).await?;
-            Ok(Outcome::WentBack)
+            Outcome::WentBack
         }
-    }
+    };
+    // Back first. Only a release further back than the last good one is not pinned already.
+    hold_after(world, environment, &head).await;
+    Ok(outcome)
 }
 
 /// A way back that a dead run left half done is finished, not answered with another one: going back twice because the tool was

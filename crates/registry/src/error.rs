@@ -15,6 +15,12 @@ pub enum Error {
         /// The folder.
         path: PathBuf,
     },
+    /// There is no registry in that folder.
+    #[error("{} is not the folder of a registry", path.display())]
+    NoRegistry {
+        /// The folder.
+        path: PathBuf,
+    },
     /// A file operation failed.
     #[error("cannot {action} {}", path.display())]
     Storage {
@@ -32,6 +38,26 @@ pub enum Error {
         path: PathBuf,
         /// What is wrong with it.
         reason: &'static str,
+    },
+    /// A line of the file of users is not understood.
+    #[error("{} {reason}", at_line(path, *line))]
+    Htpasswd {
+        /// The file.
+        path: PathBuf,
+        /// Which line, counted from one; 0: all of it.
+        line: usize,
+        /// What is wrong with it. Never the line itself.
+        reason: &'static str,
+    },
+    /// A certificate or a key is not what TLS needs.
+    #[error("{} {reason}", path.display())]
+    Tls {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        reason: &'static str,
+        /// What to do.
+        hint: &'static str,
     },
     /// The address could not be listened on.
     #[error("cannot listen on {address}")]
@@ -56,10 +82,21 @@ impl Error {
     }
 }
 
+fn at_line(path: &Path, line: usize) -> String {
+    match line {
+        0 => format!("{}:", path.display()),
+        line => format!("{}, line {line}:", path.display()),
+    }
+}
+
 impl Explain for Error {
     fn exit(&self) -> Exit {
         match self {
-            Self::Locked { .. } | Self::Listen { .. } => Exit::Usage,
+            Self::Locked { .. }
+            | Self::NoRegistry { .. }
+            | Self::Listen { .. }
+            | Self::Htpasswd { .. }
+            | Self::Tls { .. } => Exit::Usage,
             Self::Storage { .. } | Self::Damaged { .. } | Self::NoEntropy | Self::Ended => Exit::Error,
         }
     }
@@ -67,7 +104,14 @@ impl Explain for Error {
     fn hints(&self) -> Vec<String> {
         match self {
             Self::Locked { .. } => vec!["stop the other registry, or give this one a folder of its own".to_owned()],
+            Self::NoRegistry { .. } => {
+                vec!["name the folder that `schleuse registry serve --folder` was given".to_owned()]
+            }
             Self::Listen { .. } => vec!["choose another port, or port 0 for any free one".to_owned()],
+            Self::Htpasswd { path, .. } => {
+                vec![format!("`htpasswd -B {} USER` writes such lines with bcrypt", path.display())]
+            }
+            Self::Tls { hint, .. } => vec![(*hint).to_owned()],
             Self::Damaged { path, .. } => {
                 vec![format!("push the image again, or restore {} from a backup", path.display())]
             }

@@ -11,12 +11,17 @@
 //!
 //! **Must not depend on** the HTTP client, nor on anything that signs, journals or decides.
 
+mod access;
 mod answer;
 mod api;
-mod auth;
+mod check;
 mod condition;
 mod error;
+mod gc;
 mod limits;
+mod log;
+mod metrics;
+mod observe;
 mod problem;
 mod range;
 mod registry;
@@ -25,9 +30,17 @@ mod server;
 mod service;
 mod shape;
 mod store;
+mod tls;
 mod uploads;
+mod volume;
 
+pub use access::users::Users;
+pub use check::{CheckOptions, CheckReport, Fault, Finding, Outcome, check};
 pub use error::Error;
+pub use gc::{GcOptions, GcReport};
 pub use limits::Limits;
+pub use log::AccessLog;
 pub use registry::Registry;
 pub use server::Running;
+pub use tls::Tls;
+pub use volume::{FolderVolume, Readable, Volume, Written};

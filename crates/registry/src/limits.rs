@@ -10,6 +10,8 @@ pub struct Limits {
     pub connections: usize,
     /// How long a request's header may take to arrive, and how long a connection may idle between two requests.
     pub header_wait: Duration,
+    /// How long a TLS handshake may take.
+    pub handshake: Duration,
     /// How long the sender of a body, or the receiver of one, may stand still.
     pub stall: Duration,
     /// How long running requests may take after the server was asked to stop.
@@ -31,6 +33,7 @@ impl Limits {
     pub const DEFAULT: Self = Self {
         connections: 256,
         header_wait: Duration::from_secs(60),
+        handshake: Duration::from_secs(10),
         stall: Duration::from_secs(30),
         drain: Duration::from_secs(5),
         manifest_bytes: schleuse_oci::manifest::MANIFEST_LIMIT,

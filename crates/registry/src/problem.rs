@@ -1,5 +1,7 @@
 //! What a client is told when it does not get what it asked for, in the specification's JSON ("Error Codes").
 
+use std::io::{self, ErrorKind};
+
 use http::StatusCode;
 use http::header::{self, HeaderName, HeaderValue};
 use schleuse_model::{Digest, json};
@@ -98,6 +100,17 @@ impl Problem {
         Self::new(StatusCode::TOO_MANY_REQUESTS, "TOOMANYREQUESTS", message).with(header::RETRY_AFTER, "5")
     }
 
+    pub(crate) fn too_many_logins() -> Self {
+        let message = "too many logins are being checked";
+        Self::new(StatusCode::TOO_MANY_REQUESTS, "TOOMANYREQUESTS", message).with(header::RETRY_AFTER, "5")
+    }
+
+    /// The specification's answer to what a registry does not do at all.
+    pub(crate) fn read_only() -> Self {
+        Self::new(StatusCode::METHOD_NOT_ALLOWED, "UNSUPPORTED", "this registry is read-only")
+            .with(header::ALLOW, "GET, HEAD")
+    }
+
     pub(crate) fn range() -> Self {
         Self::new(StatusCode::RANGE_NOT_SATISFIABLE, "RANGE_INVALID", "the range does not fit")
     }
@@ -122,6 +135,17 @@ impl Problem {
     pub(crate) fn unauthorized() -> Self {
         Self::new(StatusCode::UNAUTHORIZED, "UNAUTHORIZED", "a login is needed")
             .with(header::WWW_AUTHENTICATE, "Basic realm=\"schleuse\"")
+    }
+
+    /// RFC 9110, 414: they stand in the address.
+    pub(crate) fn too_many_tags(limit: usize) -> Self {
+        let message = format!("one push sets at most {limit} tags");
+        Self::new(StatusCode::URI_TOO_LONG, "UNSUPPORTED", message)
+    }
+
+    pub(crate) fn condition_with_tags() -> Self {
+        let message = "a condition and the parameter `tag` do not go together: put the manifest by that tag";
+        Self::new(StatusCode::BAD_REQUEST, "UNSUPPORTED", message)
     }
 
     pub(crate) fn condition_malformed() -> Self {
@@ -167,6 +191,12 @@ impl From<Error> for Problem {
             Error::Damaged { reason, .. } => format!("the stored content is damaged: {reason}"),
             _ => error.to_string(),
         };
-        Self::new(StatusCode::INTERNAL_SERVER_ERROR, "UNKNOWN", message)
+        // RFC 4918, 11.5: the client's request was sound, and the next one may be served again.
+        let full = |source: &io::Error| matches!(source.kind(), ErrorKind::StorageFull | ErrorKind::QuotaExceeded);
+        let status = match &error {
+            Error::Storage { source, .. } if full(source) => StatusCode::INSUFFICIENT_STORAGE,
+            _ => StatusCode::INTERNAL_SERVER_ERROR,
+        };
+        Self::new(status, "UNKNOWN", message)
     }
 }

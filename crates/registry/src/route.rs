@@ -3,7 +3,6 @@
 //! Repository names contain slashes and may contain the words `blobs`, `manifests`, `tags` and `uploads`, so a path is read from
 //! its end: its last segments say what it is, the rest is the name.
 
-use std::collections::HashMap;
 use std::fmt;
 
 use schleuse_model::{Digest, Repository, Tag};
@@ -53,7 +52,49 @@ pub(crate) enum Route {
     Referrers(Name, Digest),
 }
 
+/// What a path is about, for counting.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Kind {
+    Base,
+    Blob,
+    Upload,
+    Manifest,
+    Tags,
+    Referrers,
+    /// No endpoint of ours, or a request that was refused before its path was read.
+    Other,
+}
+
+impl Kind {
+    /// In the order of their numbers.
+    pub(crate) const ALL: [Self; 7] =
+        [Self::Base, Self::Blob, Self::Upload, Self::Manifest, Self::Tags, Self::Referrers, Self::Other];
+
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Self::Base => "base",
+            Self::Blob => "blob",
+            Self::Upload => "upload",
+            Self::Manifest => "manifest",
+            Self::Tags => "tags",
+            Self::Referrers => "referrers",
+            Self::Other => "other",
+        }
+    }
+}
+
 impl Route {
+    pub(crate) const fn kind(&self) -> Kind {
+        match self {
+            Self::Base => Kind::Base,
+            Self::Blob(..) => Kind::Blob,
+            Self::Uploads(_) | Self::Upload(..) => Kind::Upload,
+            Self::Manifest(..) => Kind::Manifest,
+            Self::TagList(_) => Kind::Tags,
+            Self::Referrers(..) => Kind::Referrers,
+        }
+    }
+
     pub(crate) fn parse(path: &str) -> Result<Self, Problem> {
         let rest = path.strip_prefix("/v2").ok_or_else(Problem::no_such_path)?;
         if matches!(rest, "" | "/") {
@@ -87,24 +128,27 @@ impl Route {
     }
 }
 
-/// The parameters after `?`; of repeated ones the first.
+/// The parameters after `?`.
 #[derive(Debug, Default)]
-pub(crate) struct Query(HashMap<String, String>);
+pub(crate) struct Query(Vec<(String, String)>);
 
 impl Query {
     pub(crate) fn parse(text: Option<&str>) -> Self {
-        let mut map = HashMap::new();
-        for pair in text.unwrap_or("").split('&') {
+        let pair = |pair: &str| {
             let (key, value) = pair.split_once('=').unwrap_or((pair, ""));
-            if let (Some(key), Some(value)) = (percent_decode(key), percent_decode(value)) {
-                map.entry(key).or_insert(value);
-            }
-        }
-        Self(map)
+            Some((percent_decode(key)?, percent_decode(value)?))
+        };
+        Self(text.unwrap_or("").split('&').filter_map(pair).collect())
     }
 
+    /// A parameter; of repeated ones the first.
     pub(crate) fn get(&self, key: &str) -> Option<&str> {
-        self.0.get(key).map(String::as_str)
+        self.all(key).next()
+    }
+
+    /// All values of a parameter that may be repeated, in their order.
+    pub(crate) fn all(&self, key: &str) -> impl Iterator<Item = &str> {
+        self.0.iter().filter(move |(name, _)| name == key).map(|(_, value)| value.as_str())
     }
 
     /// A digest parameter, if it is given.

@@ -2,24 +2,28 @@
 
 use std::convert::Infallible;
 use std::future::Future;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::pin::pin;
 use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
-use hyper_util::server::graceful::GracefulShutdown;
+use hyper_util::server::graceful::{GracefulShutdown, Watcher};
 use schleuse_model::{Clock, SystemClock};
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, oneshot};
 use tokio::task::{JoinHandle, JoinSet};
+use tokio::time::MissedTickBehavior;
 
 use crate::error::Error;
 use crate::registry::Registry;
 use stall::StallGuard;
 
+mod metrics;
 mod stall;
 
 /// A request's header in bytes. Real ones have under 2 KiB, with a bearer token under 10.
@@ -28,44 +32,55 @@ const HEADER_BYTES: usize = 64 << 10;
 /// After a failed `accept` (no file descriptors left, mostly): long enough not to spin, short enough not to be noticed.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
+/// How often uploads are looked over, at least and at most: nobody waits for it, and it costs nothing.
+const SWEEP: Duration = Duration::from_secs(60);
+const SHORTEST_SWEEP: Duration = Duration::from_millis(10);
+
 impl Registry {
     /// Serves on `listener` until `shutdown` is ready; then running requests get [`crate::Limits::drain`] to finish.
-    /// `clock` is what the `Date` header shows.
+    /// `clock` is what the `Date` header and the access log show, and what links are dated by.
     ///
     /// # Errors
     /// None at present: a failing connection ends alone, a failing `accept` is tried again.
     pub async fn serve(
-        self,
+        mut self,
         listener: TcpListener,
         clock: Arc<dyn Clock>,
         shutdown: impl Future<Output = ()> + Send,
     ) -> Result<(), Error> {
+        self.clock = clock.clone();
         let slots = Arc::new(Semaphore::new(self.limits.connections));
         let graceful = GracefulShutdown::new();
         let mut connections = JoinSet::new();
         let mut shutdown = pin!(shutdown);
+        let mut sweep = tokio::time::interval(self.limits.upload_idle.min(SWEEP).max(SHORTEST_SWEEP));
+        sweep.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             let accept = async {
                 // Never closed, so never an error.
                 let slot = slots.clone().acquire_owned().await.ok();
                 (slot, listener.accept().await)
             };
-            let (slot, stream) = tokio::select! {
+            let (slot, stream, peer) = tokio::select! {
                 () = &mut shutdown => break,
                 Some(_) = connections.join_next() => continue,
+                _ = sweep.tick() => {
+                    self.sweep();
+                    continue;
+                }
                 (slot, accepted) = accept => match accepted {
-                    Ok((stream, _)) => (slot, stream),
+                    Ok((stream, peer)) => (slot, stream, peer),
                     Err(_) => {
                         tokio::time::sleep(ACCEPT_PAUSE).await;
                         continue;
                     }
                 },
             };
-            let connection = self.connection(stream, clock.clone());
-            let connection = graceful.watch(connection);
+            let (registry, clock, watcher) = (self.clone(), clock.clone(), graceful.watcher());
             connections.spawn(async move {
-                // A client that breaks off is its own affair.
-                let _ = connection.await;
+                registry.observer.metrics.connections.fetch_add(1, Relaxed);
+                registry.connection(stream, peer.ip(), clock, watcher).await;
+                registry.observer.metrics.connections.fetch_sub(1, Relaxed);
                 drop(slot);
             });
         }
@@ -75,23 +90,44 @@ impl Registry {
         Ok(())
     }
 
-    fn connection(
-        &self,
-        stream: TcpStream,
-        clock: Arc<dyn Clock>,
-    ) -> impl hyper_util::server::graceful::GracefulConnection<Output = Result<(), hyper::Error>> + Send + use<> {
+    /// Forgets uploads that nobody goes on with; their files are removed where that may block.
+    fn sweep(&self) {
+        let forgotten = self.shared.uploads.expired(self.limits.upload_idle);
+        if !forgotten.is_empty() {
+            tokio::task::spawn_blocking(move || drop(forgotten));
+        }
+    }
+
+    async fn connection(&self, stream: TcpStream, remote: IpAddr, clock: Arc<dyn Clock>, watcher: Watcher) {
         // Answers are small and the client waits for them. If the option cannot be set it is only slower.
         let _ = stream.set_nodelay(true);
+        // Below TLS: what counts is whether the peer takes bytes.
+        let stream = StallGuard::new(stream, self.limits.stall);
+        let Some(tls) = &self.tls else { return self.speak(stream, remote, clock, watcher).await };
+        match tokio::time::timeout(self.limits.handshake, tls.acceptor().accept(stream)).await {
+            Ok(Ok(stream)) => self.speak(stream, remote, clock, watcher).await,
+            Ok(Err(_)) | Err(_) => {
+                self.observer.metrics.handshakes_failed.fetch_add(1, Relaxed);
+            }
+        }
+    }
+
+    async fn speak<S>(&self, stream: S, remote: IpAddr, clock: Arc<dyn Clock>, watcher: Watcher)
+    where
+        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    {
         let registry = self.clone();
         let service = service_fn(move |request| {
             let (registry, clock) = (registry.clone(), clock.clone());
-            async move { Ok::<_, Infallible>(registry.answer(request, &*clock).await) }
+            async move { Ok::<_, Infallible>(registry.answer(request, Some(remote), clock).await) }
         });
-        http1::Builder::new()
+        let connection = http1::Builder::new()
             .timer(TokioTimer::new())
             .header_read_timeout(self.limits.header_wait)
             .max_header_size(HEADER_BYTES)
-            .serve_connection(TokioIo::new(StallGuard::new(stream, self.limits.stall)), service)
+            .serve_connection(TokioIo::new(stream), service);
+        // A client that breaks off is its own affair.
+        let _ = watcher.watch(connection).await;
     }
 
     /// Listens on `address` (port 0: any free one) and serves in the background, by the machine's clock.

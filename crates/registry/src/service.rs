@@ -1,36 +1,56 @@
 //! From a request to its answer.
 
 use http::header::{self, HeaderName, HeaderValue};
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
+
 use http::{Method, Request, StatusCode};
 use hyper::body::Incoming;
 use schleuse_model::{Clock, Timestamp};
 
 use crate::answer::{self, Answer};
 use crate::api;
+use crate::api::body::Body;
+use crate::observe::Exchange;
 use crate::problem::Problem;
 use crate::registry::Registry;
 use crate::route::{Query, Route};
 
+const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const API_VERSION: HeaderName = HeaderName::from_static("docker-distribution-api-version");
 
 impl Registry {
     /// Answers one request. Never fails: a failure is an answer too.
-    pub(crate) async fn answer(&self, request: Request<Incoming>, clock: &dyn Clock) -> Answer {
-        let mut answer = self.dispatch(request).await.unwrap_or_else(Problem::into_answer);
+    pub(crate) async fn answer(
+        &self,
+        request: Request<Incoming>,
+        remote: Option<IpAddr>,
+        clock: Arc<dyn Clock>,
+    ) -> Answer {
+        let mut exchange = Exchange::begin(&self.observer, &request, remote, clock.clone());
+        let mut answer = self.dispatch(request, &mut exchange).await.unwrap_or_else(Problem::into_answer);
+        if answer.status() == StatusCode::UNAUTHORIZED {
+            self.observer.metrics.refused_logins.fetch_add(1, Relaxed);
+        }
+        answer::set(&mut answer, REQUEST_ID, exchange.id());
         answer.headers_mut().insert(API_VERSION, HeaderValue::from_static("registry/2.0"));
         if let Some(date) = http_date(clock.now()) {
             answer::set(&mut answer, header::DATE, &date);
         }
-        answer
+        exchange.attach(answer)
     }
 
-    async fn dispatch(&self, request: Request<Incoming>) -> Result<Answer, Problem> {
-        if self.login.as_ref().is_some_and(|login| !login.admits(request.headers())) {
-            return Err(Problem::unauthorized());
-        }
+    async fn dispatch(&self, request: Request<Incoming>, exchange: &mut Exchange) -> Result<Answer, Problem> {
+        exchange.caller = self.access.admit(request.headers()).await?;
         let route = Route::parse(request.uri().path())?;
+        exchange.kind = route.kind();
         let query = Query::parse(request.uri().query());
         let (head, body) = request.into_parts();
+        if self.read_only && !matches!(head.method, Method::GET | Method::HEAD) {
+            return Err(Problem::read_only());
+        }
+        let body = Body::new(body, exchange.received.clone());
         match (route, &head.method) {
             (Route::Base, &Method::GET | &Method::HEAD) => {
                 Ok(answer::whole(StatusCode::OK, "application/json", "{}".into()))
@@ -52,7 +72,7 @@ impl Registry {
                 api::manifests::read(self, name, selector, &head.headers).await
             }
             (Route::Manifest(name, selector), &Method::PUT) => {
-                api::manifests::put(self, name, selector, &head.headers, body).await
+                api::manifests::put(self, name, selector, &query, &head.headers, body).await
             }
             (Route::Manifest(name, selector), &Method::DELETE) => {
                 api::manifests::delete(self, name, selector, &head.headers).await

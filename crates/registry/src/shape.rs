@@ -58,7 +58,7 @@ impl Shape {
                     "an image manifest has `config` and `layers`, and no `manifests`",
                 ));
             };
-            let held = layers.iter().filter(|layer| !is_foreign(&layer.media_type));
+            let held = layers.iter().filter(|layer| !media_type::is_foreign_layer(&layer.media_type));
             (std::iter::once(config).chain(held).map(|d| d.digest.clone()).collect(), Vec::new())
         } else if media_type::is_index(&media_type) {
             let (Some(manifests), None, None) = (&document.manifests, &document.config, &document.layers) else {
@@ -88,12 +88,6 @@ impl Shape {
         descriptor.annotations.clone_from(&self.annotations);
         descriptor
     }
-}
-
-/// Layers that registries do not hold.
-fn is_foreign(media_type: &str) -> bool {
-    media_type.contains(".nondistributable.")
-        || media_type == "application/vnd.docker.image.rootfs.foreign.diff.tar.gzip"
 }
 
 #[cfg(test)]

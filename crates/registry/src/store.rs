@@ -8,7 +8,7 @@ use std::io;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use schleuse_model::{Digest, Tag};
+use schleuse_model::{Digest, Tag, Timestamp};
 use schleuse_oci::Descriptor;
 
 use crate::error::Error;
@@ -42,16 +42,20 @@ pub(crate) trait Pending: Debug + Send {
 pub(crate) trait Blobs {
     fn begin(&self, id: &str) -> Result<Box<dyn Pending>, Error>;
     fn blob(&self, digest: &Digest) -> Result<Option<Arc<dyn Content>>, Error>;
+    /// Makes the blob durable, whoever wrote it: what is linked must outlive the link. `false`: it is not there, or that can no
+    /// longer be done.
+    fn settle_blob(&self, digest: &Digest) -> Result<bool, Error>;
 }
 
-/// Which blobs a repository has.
+/// Which blobs a repository has, and when a client last relied on each.
 pub(crate) trait Links {
-    fn linked(&self, name: &Name, digest: &Digest) -> Result<bool, Error>;
-    fn link(&self, name: &Name, digest: &Digest) -> Result<(), Error>;
-    /// Whether there was one.
-    fn unlink(&self, name: &Name, digest: &Digest) -> Result<bool, Error>;
-    /// Makes every link that can be seen durable, whoever wrote it: what a manifest relies on must outlive the manifest.
-    fn settle(&self, name: &Name) -> Result<(), Error>;
+    /// When the link was made or dated; `None`: the repository does not have the blob.
+    fn linked(&self, name: &Name, digest: &Digest) -> Result<Option<Timestamp>, Error>;
+    fn link(&self, name: &Name, digest: &Digest, now: Timestamp) -> Result<(), Error>;
+    /// Dates a link that is there. Need not be durable.
+    fn date_link(&self, name: &Name, digest: &Digest, now: Timestamp) -> Result<(), Error>;
+    /// How many of them were there.
+    fn unlink(&self, name: &Name, digests: &[Digest]) -> Result<usize, Error>;
 }
 
 /// A manifest with the media type it was pushed with.
@@ -66,6 +70,8 @@ pub(crate) trait Manifests {
     fn manifest(&self, name: &Name, digest: &Digest) -> Result<Option<StoredManifest>, Error>;
     fn has_manifest(&self, name: &Name, digest: &Digest) -> Result<bool, Error>;
     fn write_manifest(&self, name: &Name, digest: &Digest, manifest: &StoredManifest) -> Result<(), Error>;
+    /// Makes these links and manifests, which can be seen, durable, whoever wrote them: what a manifest relies on must outlive it.
+    fn settle(&self, name: &Name, links: &[Digest], manifests: &[Digest], now: Timestamp) -> Result<(), Error>;
     /// Whether there was one.
     fn remove_manifest(&self, name: &Name, digest: &Digest) -> Result<bool, Error>;
 }
@@ -88,7 +94,19 @@ pub(crate) trait Referring {
     fn remove_referring(&self, name: &Name, subject: &Digest, referrer: &Digest) -> Result<(), Error>;
 }
 
-/// Everything a registry needs.
-pub(crate) trait Store: Blobs + Links + Manifests + Tags + Referring + Debug + Send + Sync {}
+/// What is there, for the collector.
+pub(crate) trait Inventory {
+    fn repositories(&self) -> Result<Vec<Name>, Error>;
+    fn links(&self, name: &Name) -> Result<Vec<Digest>, Error>;
+    fn manifests(&self, name: &Name) -> Result<Vec<Digest>, Error>;
+    fn blobs(&self) -> Result<Vec<Digest>, Error>;
+    /// Removes the bytes. May be undone by a power cut: what nobody links to harms nobody.
+    fn remove_blob(&self, digest: &Digest) -> Result<(), Error>;
+    /// Half-written files that were cleared when the store was opened.
+    fn swept(&self) -> usize;
+}
 
-impl<T: Blobs + Links + Manifests + Tags + Referring + Debug + Send + Sync> Store for T {}
+/// Everything a registry needs.
+pub(crate) trait Store: Blobs + Links + Manifests + Tags + Referring + Inventory + Debug + Send + Sync {}
+
+impl<T: Blobs + Links + Manifests + Tags + Referring + Inventory + Debug + Send + Sync> Store for T {}

@@ -2,14 +2,16 @@
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use schleuse_model::digest::{Algorithm, to_hex};
-use schleuse_model::{Digest, Hasher};
+use schleuse_model::{Digest, Hasher, Timestamp};
 use tokio::time::Instant;
 
 use crate::error::Error;
 use crate::limits::Limits;
 use crate::problem::Problem;
+use crate::registry::Shared;
 use crate::route::Name;
 use crate::store::{Content, Pending, Store};
 
@@ -46,7 +48,7 @@ impl Session {
     }
 
     /// Verifies what arrived against `expected` and makes it a blob of the repository. Durable when it returns.
-    pub(crate) fn finish(self, store: &dyn Store, expected: &Digest) -> Result<(), Problem> {
+    pub(crate) fn finish(self, shared: &Shared, expected: &Digest, now: Timestamp) -> Result<(), Problem> {
         let actual = if expected.algorithm() == self.algorithm {
             self.hasher.finish()
         } else {
@@ -55,8 +57,10 @@ impl Session {
         if actual != *expected {
             return Err(Problem::wrong_digest(expected, &actual));
         }
+        // Between the two the blob belongs to nobody.
+        let _linking = shared.linking();
         self.pending.commit(expected)?;
-        Ok(store.link(&self.name, expected)?)
+        Ok(shared.store.link(&self.name, expected, now)?)
     }
 }
 
@@ -102,12 +106,11 @@ impl Uploads {
         algorithm: Algorithm,
         limits: &Limits,
     ) -> Result<Checkout, Problem> {
-        let (id, now) = (random_id()?, Instant::now());
+        let id = random_id()?;
         let mut forgotten = Vec::new();
         {
             let mut slots = self.slots();
-            let old = |slot: &mut Slot| matches!(slot, Slot::Idle { since, .. } if now.duration_since(*since) > limits.upload_idle);
-            forgotten.extend(slots.extract_if(|_, slot| old(slot)));
+            forgotten.extend(expired(&mut slots, limits.upload_idle));
             if slots.len() >= limits.uploads {
                 return Err(Problem::too_many_uploads());
             }
@@ -120,6 +123,16 @@ impl Uploads {
         let session = Session { id, name: name.clone(), pending, hasher, algorithm, size: 0 };
         checkout.session = Some(Box::new(session));
         Ok(checkout)
+    }
+
+    /// Takes out what nobody went on with for `idle`. Dropping it discards it, which may block.
+    pub(crate) fn expired(&self, idle: Duration) -> Vec<impl Send + use<>> {
+        expired(&mut self.slots(), idle)
+    }
+
+    /// How many are in progress.
+    pub(crate) fn len(&self) -> usize {
+        self.slots().len()
     }
 
     /// Takes one for the duration of a request.
@@ -138,6 +151,12 @@ impl Uploads {
             Slot::Busy => Err(Problem::upload_busy()),
         }
     }
+}
+
+fn expired(slots: &mut HashMap<String, Slot>, idle: Duration) -> Vec<Slot> {
+    let now = Instant::now();
+    let old = |slot: &Slot| matches!(slot, Slot::Idle { since, .. } if now.duration_since(*since) > idle);
+    slots.extract_if(|_, slot| old(slot)).map(|(_, slot)| slot).collect()
 }
 
 /// An upload in the hands of one request. Goes back when dropped, unless it was taken.

@@ -9,6 +9,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use schleuse_model::{Timestamp, json};
+pub use schleuse_oci::evidence::{ATTESTATIONS, SIGNATURES};
 use schleuse_oci::manifest::{History, RootFs, RuntimeConfig};
 use schleuse_oci::{Descriptor, ImageConfig, ImageManifest, Manifest, media_type};
 
@@ -16,10 +17,6 @@ use crate::artifact::Artifact;
 use crate::error::{Error, Malformed};
 use crate::keys::{PublicKey, Signer, sign_checked};
 
-/// The tag's suffix for signatures.
-pub const SIGNATURES: &str = "sig";
-/// The tag's suffix for attestations.
-pub const ATTESTATIONS: &str = "att";
 /// Where a layer keeps its signature, base64.
 pub const SIGNATURE_ANNOTATION: &str = "dev.cosignproject.cosign/signature";
 

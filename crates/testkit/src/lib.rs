@@ -10,10 +10,12 @@
 //! **Must not depend on** anything that signs, journals or decides with test-only constructors: what is tested is the product.
 #![allow(clippy::expect_used, clippy::panic, reason = "a helper that cannot do its work fails the test")]
 
+mod certificates;
 pub mod docker_registry;
 pub mod peers;
 pub mod proxy;
 
+pub use certificates::Certificates;
 pub use docker_registry::DockerRegistry;
 pub use peers::peer;
 pub use proxy::Proxy;

@@ -13,12 +13,11 @@ use tokio::time::Instant;
 
 use crate::address::authority;
 use crate::answer::{Answer, MESSAGE_LIMIT};
+use crate::auth::Wire;
 use crate::auth::scope::Scope;
 use crate::body::Incoming;
 use crate::payload::Progress;
-use crate::retry::Failure;
-use crate::settings::Deadlines;
-use crate::transport::Transport;
+use crate::retry::{Failure, retry_after};
 
 /// The largest token answer that is read. Real ones have up to 4 KiB.
 const TOKEN_LIMIT: usize = 256 << 10;
@@ -65,26 +64,21 @@ pub(crate) struct TokenRequest<'a> {
 
 impl TokenRequest<'_> {
     /// Fetches the token, once.
-    pub(crate) async fn fetch(
-        self,
-        transport: &Transport,
-        deadlines: Deadlines,
-        deadline: Instant,
-    ) -> Result<Token, Failure> {
+    pub(crate) async fn fetch(self, wire: Wire<'_>) -> Result<Token, Failure> {
         let host = authority(&self.realm);
         let what = format!("a token for {}", self.scope);
-        let unavailable = |message: String| Error::Unavailable { host: host.clone(), what: what.clone(), message };
         let asked = Instant::now();
-        let response = match transport.send(self.request()?, &Progress::default(), deadline).await {
+        let response = match wire.transport.send(self.request()?, &Progress::default(), wire.deadline).await {
             Ok(response) => response,
-            Err(error) if error.hopeless => return Err(unavailable(error.message).into()),
-            Err(error) => return Err(Failure::Again { error: unavailable(error.message), after: None }),
+            Err(error) if error.hopeless => return Err(error.error(host, what).into()),
+            Err(error) => return Err(Failure::Again { error: error.error(host, what), after: None }),
         };
         let (status, headers) = (response.status(), response.headers().clone());
-        let incoming = Incoming { response, host: host.clone(), what: what.clone(), idle: deadlines.idle, deadline };
+        let (idle, deadline) = (wire.deadlines.idle, wire.deadline);
+        let incoming = Incoming { response, host: host.clone(), what: what.clone(), idle, deadline };
         let body = if status.is_success() {
             incoming.whole(TOKEN_LIMIT).await.map_err(|error| match error {
-                error @ Error::Unavailable { .. } => Failure::Again { error, after: None },
+                error @ Error::Interrupted { .. } => Failure::Again { error, after: None },
                 error => error.into(),
             })?
         } else {
@@ -97,9 +91,10 @@ impl TokenRequest<'_> {
                 return Err(Error::Unauthorized { host: self.registry.to_owned(), what }.into());
             }
             status if status == StatusCode::TOO_MANY_REQUESTS || status.is_server_error() => {
+                let message = answer.message();
                 return Err(Failure::Again {
-                    error: unavailable(format!("{status}: {}", answer.message())),
-                    after: None,
+                    error: Error::Failing { host, what, status: status.as_u16(), message },
+                    after: retry_after(&answer.headers, wire.now),
                 });
             }
             _ => return Err(answer.unexpected().into()),

@@ -1,11 +1,10 @@
 //! One attempt of a call: at most one login, some redirects, and the answers that mean the same everywhere sorted out.
 
 use std::sync::PoisonError;
-use std::time::Duration;
 
 use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use reqwest::{Request, Response, Url};
-use schleuse_model::Timestamp;
+use schleuse_model::time::human;
 use schleuse_oci::Error;
 use schleuse_oci::access::RegistryTime;
 use tokio::time::{Instant, timeout_at};
@@ -16,7 +15,7 @@ use crate::auth::Wire;
 use crate::body::Incoming;
 use crate::exchange::{Call, Head, Inner, Repeat};
 use crate::payload::Progress;
-use crate::retry::Failure;
+use crate::retry::{Failure, http_date, retry_after};
 
 impl Inner {
     /// One attempt, with at most one login and some redirects.
@@ -24,7 +23,13 @@ impl Inner {
         let mut url = call.url.clone();
         let mut hops = 0;
         let mut logged_in = false;
-        let wire = Wire { transport: &self.transport, addresses: &self.addresses, deadlines: self.deadlines, deadline };
+        let wire = Wire {
+            transport: &self.transport,
+            addresses: &self.addresses,
+            deadlines: self.deadlines,
+            deadline,
+            now: self.clock.now(),
+        };
         loop {
             // Credentials are for the registry itself: not for where a redirect or an upload's `Location` leads.
             let home = same_origin(&url, &endpoint.base);
@@ -93,16 +98,9 @@ impl Inner {
             request.headers_mut().insert(header::CONTENT_LENGTH, HeaderValue::from_static("0"));
         }
         self.transport.send(request, &progress, deadline).await.map_err(|failed| {
-            let error = Error::Unavailable {
-                host: endpoint.host().to_owned(),
-                what: call.what.clone(),
-                message: failed.message,
-            };
-            if failed.hopeless || (call.repeat == Repeat::Once && !failed.unsent) {
-                Failure::Final(error)
-            } else {
-                Failure::Again { error, after: None }
-            }
+            let last = failed.hopeless || (call.repeat == Repeat::Once && !failed.unsent);
+            let error = failed.error(endpoint.host().to_owned(), call.what.clone());
+            if last { Failure::Final(error) } else { Failure::Again { error, after: None } }
         })
     }
 
@@ -116,15 +114,19 @@ impl Inner {
     /// Sorts out the answers that mean the same everywhere.
     async fn judged(&self, endpoint: &Endpoint, call: &Call, head: Head) -> Result<Head, Failure> {
         let status = head.status();
-        if !matches!(status.as_u16(), 401 | 403 | 429 | 500..=599) {
+        if !matches!(status.as_u16(), 401 | 403 | 407 | 429 | 500..=599) {
             return Ok(head);
         }
         let after = retry_after(head.body.response.headers(), self.clock.now());
         let answer = head.read(MESSAGE_LIMIT).await?;
-        let unavailable = || Error::Unavailable {
+        let failing = || Error::Failing {
             host: answer.host.clone(),
             what: answer.what.clone(),
-            message: format!("{}: {}", status.as_u16(), answer.message()),
+            status: status.as_u16(),
+            message: match after {
+                Some(wait) if !wait.is_zero() => format!("{} (it asks to wait {})", answer.message(), human(wait)),
+                _ => answer.message(),
+            },
         };
         Err(match (status.as_u16(), call.repeat) {
             (401, _) if !answer.foreign => unauthorized(endpoint, call).into(),
@@ -133,10 +135,11 @@ impl Inner {
                 what: answer.what.clone(),
                 message: answer.message(),
             }),
+            (407, _) => Failure::Final(Error::ProxyLogin { host: answer.host.clone(), what: answer.what.clone() }),
             (429, _) | (502..=504, Repeat::Read | Repeat::Write) | (500, Repeat::Read) => {
-                Failure::Again { error: unavailable(), after }
+                Failure::Again { error: failing(), after }
             }
-            (500 | 502..=504, _) => Failure::Final(unavailable()),
+            (500 | 502..=504, _) => Failure::Final(failing()),
             _ => Failure::Final(answer.unexpected()),
         })
     }
@@ -169,39 +172,4 @@ impl Inner {
 
 fn unauthorized(endpoint: &Endpoint, call: &Call) -> Error {
     Error::Unauthorized { host: endpoint.host().to_owned(), what: call.what.clone() }
-}
-
-/// RFC 9110 §5.6.7, in the one form that is still written.
-fn http_date(text: &str) -> Option<Timestamp> {
-    let parsed = jiff::fmt::rfc2822::DateTimeParser::new().parse_timestamp(text).ok()?;
-    Some(Timestamp::from_millis(parsed.as_millisecond()))
-}
-
-/// RFC 9110 §10.2.3: seconds or a date.
-fn retry_after(headers: &HeaderMap, now: Timestamp) -> Option<Duration> {
-    let text = headers.get(header::RETRY_AFTER)?.to_str().ok()?.trim();
-    match text.parse::<u64>() {
-        Ok(seconds) => Some(Duration::from_secs(seconds)),
-        Err(_) => http_date(text).map(|at| at.since(now)),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn dates_and_waits() {
-        assert_eq!(http_date("Sun, 06 Nov 1994 08:49:37 GMT"), Some(Timestamp::from_seconds(784_111_777)));
-        assert_eq!(http_date("yesterday"), None);
-        let wait = |text: &str| {
-            let mut headers = HeaderMap::new();
-            headers.insert(header::RETRY_AFTER, text.parse().unwrap());
-            retry_after(&headers, Timestamp::from_seconds(784_111_770))
-        };
-        assert_eq!(wait("3"), Some(Duration::from_secs(3)));
-        assert_eq!(wait("Sun, 06 Nov 1994 08:49:37 GMT"), Some(Duration::from_secs(7)));
-        assert_eq!(wait("Sun, 06 Nov 1994 08:49:30 GMT"), Some(Duration::ZERO));
-        assert_eq!(wait("soon"), None);
-    }
 }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use schleuse_client::{Deadlines, Limits};
 use schleuse_model::Digest;
-use schleuse_oci::{Body, Descriptor, Error, Pull as _, Push as _, Referrers as _, collect, media_type};
+use schleuse_oci::{Body, Delete as _, Descriptor, Error, Pull as _, Push as _, Referrers as _, collect, media_type};
 use tokio::time::Instant;
 
 use crate::fake::{Fake, Reply, client, image, quick, reply};
@@ -15,49 +15,57 @@ fn unexpected<T: std::fmt::Debug>(result: Result<T, Error>) {
     assert!(matches!(result, Err(Error::Unexpected { .. })), "{result:?}");
 }
 
+fn web_page<T: std::fmt::Debug>(result: Result<T, Error>) {
+    assert!(matches!(result, Err(Error::WebPage { .. })), "{result:?}");
+}
+
 /// Every reading and writing call against a server that answers the same to everything.
-async fn everything_is_refused(answer: Reply) {
-    let login = reply(200).body("text/html", PAGE);
-    let fake = Fake::start(move |_, asked| if asked.target == "/login" { login.clone() } else { answer.clone() }).await;
+async fn everything_is_a_web_page(answer: Reply) {
+    let fake = Fake::start(move |_, _| answer.clone()).await;
     let client = client();
     let manifest = image("x");
     let blob = Descriptor::of(media_type::LAYER_TAR, b"layer");
-    unexpected(client.resolve(&fake.tag("v1")).await);
-    unexpected(client.tagged(&fake.tag("v1")).await);
-    unexpected(client.referrers(&fake.pin(b"x"), 9).await);
-    unexpected(client.push_blob(&fake.repository(), &blob, Body::from(&b"layer"[..])).await);
-    unexpected(client.push_manifest(&fake.repository(), &manifest).await);
-    unexpected(client.tag(&fake.tag("v1"), &manifest).await);
-    unexpected(client.create_tag(&fake.tag("v1"), &manifest).await);
-    unexpected(client.has_blob(&fake.repository(), &blob.digest).await);
-    unexpected(client.mount_blob(&fake.repository(), &blob.digest, &fake.repository()).await);
-    unexpected(client.attach(&fake.pin(b"x"), &manifest).await);
-    for failed in [
-        client.manifest(&fake.pin(b"x")).await.map(drop),
-        client.blob(&fake.repository(), &blob.digest, 4096).await.map(drop),
-        client.tags(&fake.repository(), "", 9).await.map(drop),
-    ] {
-        assert!(failed.is_err(), "{failed:?}");
-    }
-    // A stream may begin, but does not end well.
-    if let Ok(Some(stream)) = client.blob_stream(&fake.repository(), &blob).await {
-        assert!(collect(stream, 4096, "blob").await.is_err());
-    }
+    web_page(client.resolve(&fake.tag("v1")).await);
+    web_page(client.tagged(&fake.tag("v1")).await);
+    web_page(client.referrers(&fake.pin(b"x"), 9).await);
+    web_page(client.push_blob(&fake.repository(), &blob, Body::from(&b"layer"[..])).await);
+    web_page(client.push_manifest(&fake.repository(), &manifest).await);
+    web_page(client.tag(&fake.tag("v1"), &manifest).await);
+    web_page(client.create_tag(&fake.tag("v1"), &manifest).await);
+    web_page(client.has_blob(&fake.repository(), &blob.digest).await);
+    web_page(client.mount_blob(&fake.repository(), &blob.digest, &fake.repository()).await);
+    web_page(client.attach(&fake.pin(b"x"), &manifest).await);
+    web_page(client.manifest(&fake.pin(b"x")).await);
+    web_page(client.blob(&fake.repository(), &blob.digest, 4096).await);
+    web_page(client.tags(&fake.repository(), "", 9).await);
+    web_page(client.blob_stream(&fake.repository(), &blob).await.map(drop));
+    web_page(client.delete_tag(&fake.tag("v1")).await);
+    web_page(client.delete_manifest(&fake.pin(b"x")).await);
 }
 
 #[tokio::test]
 async fn a_captive_portal() {
-    everything_is_refused(reply(200).body("text/html", PAGE)).await;
+    everything_is_a_web_page(reply(200).body("text/html", PAGE)).await;
 }
 
 #[tokio::test]
 async fn a_portal_that_redirects() {
-    everything_is_refused(reply(302).header("location", "/login")).await;
+    let login = reply(200).body("text/html", PAGE);
+    let redirect = reply(302).header("location", "/login");
+    let fake =
+        Fake::start(move |_, asked| if asked.target == "/login" { login.clone() } else { redirect.clone() }).await;
+    let blob = Descriptor::of(media_type::LAYER_TAR, b"layer");
+    unexpected(client().resolve(&fake.tag("v1")).await);
+    unexpected(client().tag(&fake.tag("v1"), &image("x")).await);
+    unexpected(client().push_blob(&fake.repository(), &blob, Body::from(&b"layer"[..])).await);
+    // Where redirects are followed, the page at their end is seen.
+    web_page(client().blob(&fake.repository(), &blob.digest, 4096).await);
+    web_page(client().has_blob(&fake.repository(), &blob.digest).await);
 }
 
 #[tokio::test]
 async fn a_proxy_that_knows_no_such_page() {
-    everything_is_refused(reply(404).body("text/html; charset=utf-8", PAGE)).await;
+    everything_is_a_web_page(reply(404).body("text/html; charset=utf-8", PAGE)).await;
 }
 
 #[tokio::test]
@@ -140,10 +148,10 @@ async fn too_little() {
     let fake = Fake::start(|_, _| reply(200).body("application/octet-stream", "begin").then_cut()).await;
     let blob = Descriptor::of(media_type::LAYER_TAR, b"begin and end");
     let whole = client().blob(&fake.repository(), &blob.digest, 99).await;
-    assert!(matches!(whole, Err(Error::Unavailable { .. })), "{whole:?}");
+    assert!(matches!(whole, Err(Error::Interrupted { .. })), "{whole:?}");
     assert_eq!(fake.asked().len(), 3, "a body that breaks off is asked for again");
     let stream = client().blob_stream(&fake.repository(), &blob).await.unwrap().unwrap();
-    assert!(matches!(collect(stream, 99, "blob").await, Err(Error::Unavailable { .. })));
+    assert!(matches!(collect(stream, 99, "blob").await, Err(Error::Interrupted { .. })));
     // A body that ends early but cleanly is the wrong content.
     let fake = Fake::start(|_, _| reply(200).body("application/octet-stream", "begin")).await;
     let stream = client().blob_stream(&fake.repository(), &blob).await.unwrap().unwrap();
@@ -157,8 +165,8 @@ async fn a_body_that_stalls() {
     let started = Instant::now();
     let stream = client().blob_stream(&fake.repository(), &blob).await.unwrap().unwrap();
     let stalled = collect(stream, 99, "blob").await;
-    assert!(matches!(&stalled, Err(Error::Unavailable { message, .. }) if message.contains("stalled")), "{stalled:?}");
-    assert_eq!(started.elapsed().as_secs(), 30);
+    assert!(matches!(&stalled, Err(Error::Interrupted { message, .. }) if message.contains("stalled")), "{stalled:?}");
+    assert_eq!(started.elapsed().as_secs(), 3 * 30, "each of three attempts");
 }
 
 #[tokio::test(start_paused = true)]
@@ -168,7 +176,7 @@ async fn a_body_that_trickles_for_ever() {
     let fake = Fake::start(move |_, _| reply(200).body(media_type::IMAGE_MANIFEST, "{").then_trickle(every)).await;
     let started = Instant::now();
     let endless = client().resolve(&fake.tag("v1")).await;
-    assert!(matches!(endless, Err(Error::Unavailable { .. })), "{endless:?}");
+    assert!(matches!(endless, Err(Error::Interrupted { .. })), "{endless:?}");
     assert_eq!(started.elapsed(), Deadlines::default().operation);
 }
 

@@ -167,7 +167,7 @@ async fn a_token_service_s_strange_answers() {
     for (answer, expected) in [
         (reply(401).error("UNAUTHORIZED"), "wants a login"),
         (reply(403).error("DENIED"), "wants a login"),
-        (reply(200).body("text/html", "<html>portal</html>"), "not a token service's answer"),
+        (reply(200).body("text/html", "<html>portal</html>"), "with a web page"),
         (reply(200).body("application/json", r#"{"token":""}"#), "it holds no token"),
         (reply(200).body("application/json", r#"{"token":"a","token":"b"}"#), "not a token service's answer"),
         (reply(200).body("application/json", r#"{"token":"a\nb"}"#), "it holds no token"),

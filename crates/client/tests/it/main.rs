@@ -4,11 +4,15 @@
 
 mod deletes;
 mod fake;
+mod helpers;
 mod hostile;
 mod login;
+mod proxies;
 mod real;
 mod redirects;
 mod referrers;
+mod resume;
 mod retries;
+mod table;
 mod tls;
 mod writes;

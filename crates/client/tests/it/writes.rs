@@ -112,9 +112,9 @@ async fn mounting() {
     let digest = Digest::sha256(b"layer");
     let (mounted, uploading, denied) = (
         Fake::start(|_, _| reply(201)).await,
-        Fake::start(|_, asked| match asked.method.as_str() {
-            "POST" => reply(202).header("location", "/v2/a/b/blobs/uploads/1"),
-            _ => reply(204),
+        Fake::start(|before, asked| match asked.method.as_str() {
+            "POST" => reply(202).header("location", format!("/v2/a/b/blobs/uploads/{before}")),
+            _ => reply(201),
         })
         .await,
         Fake::start(|_, _| reply(403).error("DENIED")).await,
@@ -125,9 +125,38 @@ async fn mounting() {
         let encoded = digest.to_string().replace(':', "%3A");
         assert_eq!(fake.lines()[0], format!("POST /v2/a/b/blobs/uploads/?mount={encoded}&from=from"));
     }
-    assert_eq!(uploading.lines()[1], "DELETE /v2/a/b/blobs/uploads/1");
+    // The push that follows goes on with the upload that the mount opened.
+    let (descriptor, body) = blob();
+    let (twice, same) = (client(), format!("{}/from", uploading.host).parse().unwrap());
+    let before = uploading.lines().len();
+    assert!(!twice.mount_blob(&uploading.repository(), &descriptor.digest, &same).await.unwrap());
+    twice.push_blob(&uploading.repository(), &descriptor, body).await.unwrap();
+    let encoded = digest.to_string().replace(':', "%3A");
+    assert_eq!(uploading.lines()[before + 1..], [format!("PUT /v2/a/b/blobs/uploads/{}?digest={encoded}", before)]);
+    // It is used once.
+    let (descriptor, body) = blob();
+    twice.push_blob(&uploading.repository(), &descriptor, body).await.unwrap();
+    assert_eq!(uploading.lines()[before + 2], "POST /v2/a/b/blobs/uploads/");
     // Another registry cannot mount from this one, and is not asked.
     let elsewhere = "other.example/from".parse().unwrap();
     assert!(!client().mount_blob(&mounted.repository(), &digest, &elsewhere).await.unwrap());
     assert_eq!(mounted.lines().len(), 1);
+}
+
+#[tokio::test]
+async fn a_mount_s_upload_that_is_forgotten_is_opened_anew() {
+    for lost in [reply(404).error("BLOB_UPLOAD_UNKNOWN"), reply(503), reply(500), reply(416)] {
+        let fake = Fake::start(move |before, asked| match (before, asked.method.as_str()) {
+            (_, "POST") => reply(202).header("location", format!("/v2/a/b/blobs/uploads/{before}")),
+            (1, _) => lost.clone(),
+            _ => reply(201),
+        })
+        .await;
+        let (client, (descriptor, body)) = (client(), blob());
+        let from = format!("{}/from", fake.host).parse().unwrap();
+        assert!(!client.mount_blob(&fake.repository(), &descriptor.digest, &from).await.unwrap());
+        client.push_blob(&fake.repository(), &descriptor, body).await.unwrap();
+        let methods: Vec<String> = fake.asked().iter().map(|asked| asked.method.to_string()).collect();
+        assert_eq!(methods, ["POST", "PUT", "POST", "PUT"]);
+    }
 }

@@ -20,7 +20,17 @@ pub fn entry_tag(journal: &Repository, environment: &EnvironmentName, sequence: 
 
 /// What the tags of `environment`'s entries start with.
 pub fn entry_tag_prefix(environment: &EnvironmentName) -> String {
-    format!("j-{environment}-")
+    format!("{ENTRY_PREFIX}{environment}-")
+}
+
+/// What the tags of all entries start with.
+pub(crate) const ENTRY_PREFIX: &str = "j-";
+
+/// Whose entry a tag is, if it is one: `j-<environment>-<ten digits>`.
+pub(crate) fn entry_tag_environment(tag: &str) -> Option<EnvironmentName> {
+    let (environment, sequence) = tag.strip_prefix(ENTRY_PREFIX)?.rsplit_once('-')?;
+    let is_sequence = sequence.len() == 10 && sequence.bytes().all(|b| b.is_ascii_digit());
+    is_sequence.then(|| environment.parse().ok()).flatten()
 }
 
 /// Create-once by `If-None-Match: *` or by immutable tags.

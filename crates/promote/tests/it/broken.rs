@@ -30,8 +30,15 @@ async fn a_target_that_is_handed_what_nobody_signed_or_admitted() {
     scene.production(Command::Promote(0)).await.unwrap();
     let journal = scene.entries(PRODUCTION).await;
     let mut target = scene.target.state();
+    let written = scene.registry.content().written;
     let check = |target: &crate::target::State| {
-        let deeds = Deeds { journal: &journal, tags: Vec::new(), target: Some(target), signed: scene.signed() };
+        let deeds = Deeds {
+            journal: &journal,
+            tags: Vec::new(),
+            written: &written,
+            target: Some(target),
+            signed: scene.signed(),
+        };
         rules::broken(&deeds).join("; ")
     };
     assert_eq!(check(&target), "");
@@ -83,4 +90,14 @@ async fn a_rollback_that_is_brought_back() {
     // As the target would be asked by a run that takes a way back for any other rollout.
     scene.target.bring_back().await;
     assert!(broken(&scene, PRODUCTION).await.contains("was brought back on the target"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_release_that_is_named_before_it_is_pinned() {
+    let scene = Scene::new().await;
+    scene.production(Command::Promote(0)).await.unwrap();
+    scene.production(Command::Promote(1)).await.unwrap();
+    assert_eq!(broken(&scene, PRODUCTION).await, "");
+    scene.registry.forget_writes("keep-");
+    assert!(broken(&scene, PRODUCTION).await.contains("before it was pinned"));
 }

@@ -10,6 +10,8 @@ use tokio::sync::{Notify, Semaphore};
 pub(crate) struct Gate {
     passed: AtomicUsize,
     mode: Mode,
+    /// A run here makes one call at a time, so that an order of calls can be told and repeated.
+    turn: tokio::sync::Mutex<()>,
 }
 
 #[derive(Debug)]
@@ -30,15 +32,28 @@ enum Mode {
 
 impl Gate {
     pub(crate) const fn open() -> Self {
-        Self { passed: AtomicUsize::new(0), mode: Mode::Open }
+        Self { passed: AtomicUsize::new(0), turn: tokio::sync::Mutex::const_new(()), mode: Mode::Open }
     }
 
     pub(crate) fn kill(at: usize) -> Self {
-        Self { passed: AtomicUsize::new(0), mode: Mode::Kill { at, dead: Notify::new() } }
+        Self {
+            passed: AtomicUsize::new(0),
+            turn: tokio::sync::Mutex::const_new(()),
+            mode: Mode::Kill { at, dead: Notify::new() },
+        }
     }
 
     pub(crate) fn stepped(id: usize, arrived: UnboundedSender<usize>) -> Self {
-        Self { passed: AtomicUsize::new(0), mode: Mode::Stepped { arrived, id, permits: Semaphore::new(0) } }
+        Self {
+            passed: AtomicUsize::new(0),
+            turn: tokio::sync::Mutex::const_new(()),
+            mode: Mode::Stepped { arrived, id, permits: Semaphore::new(0) },
+        }
+    }
+
+    /// Until dropped, no other call of this run is made.
+    pub(crate) async fn turn(&self) -> tokio::sync::MutexGuard<'_, ()> {
+        self.turn.lock().await
     }
 
     /// How many points were passed.

@@ -11,6 +11,7 @@ mod gate;
 mod interleavings;
 mod outage;
 mod registry;
+mod retention;
 mod rules;
 mod scene;
 mod target;

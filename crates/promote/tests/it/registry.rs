@@ -8,7 +8,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use schleuse_model::{Clock, Digest, PinnedRef, Repository, Tag, TagRef};
 use schleuse_oci::access::RegistryTime;
-use schleuse_oci::{Body, BodyStream, Created, Descriptor, Error, Manifest, Pull, Push, Referrers, stream_of};
+use schleuse_oci::{Body, BodyStream, Created, Delete, Descriptor, Error, Manifest, Pull, Push, Referrers, stream_of};
 
 use crate::clock::ManualClock;
 use crate::gate::Gate;
@@ -37,11 +37,13 @@ pub(crate) struct TagWrite {
 pub(crate) struct FakeRegistry {
     content: Mutex<Content>,
     down: AtomicBool,
+    /// As registries did before the specification: a tag's deletion takes its manifest.
+    takes_manifests: AtomicBool,
 }
 
 impl FakeRegistry {
     pub(crate) fn new(content: Content) -> Self {
-        Self { content: Mutex::new(content), down: AtomicBool::new(false) }
+        Self { content: Mutex::new(content), down: AtomicBool::new(false), takes_manifests: AtomicBool::new(false) }
     }
 
     pub(crate) fn content(&self) -> Content {
@@ -52,6 +54,10 @@ impl FakeRegistry {
         self.down.store(down, Ordering::Relaxed);
     }
 
+    pub(crate) fn take_manifests_with_tags(&self) {
+        self.takes_manifests.store(true, Ordering::Relaxed);
+    }
+
     /// Where a tag points, for a test to look.
     pub(crate) fn points_to(&self, tag: &TagRef) -> Option<Digest> {
         self.content.lock().unwrap().tags.get(&key(tag)).cloned()
@@ -60,6 +66,11 @@ impl FakeRegistry {
     /// Moves a tag without asking anybody: what no run of ours may do.
     pub(crate) fn move_tag(&self, tag: &TagRef, digest: &Digest) {
         self.content.lock().unwrap().write(tag, digest);
+    }
+
+    /// Forgets that tags with this prefix were ever written.
+    pub(crate) fn forget_writes(&self, prefix: &str) {
+        self.content.lock().unwrap().written.retain(|write| !write.tag.starts_with(prefix));
     }
 
     fn with<T>(&self, what: &str, act: impl FnOnce(&mut Content) -> T) -> Result<T, Error> {
@@ -77,6 +88,14 @@ impl Content {
         let entries = self.tags.keys().filter(|(_, name)| name.starts_with(&prefix)).count();
         self.tags.insert(key(tag), digest.clone());
         self.written.push(TagWrite { tag: tag.tag().as_str().to_owned(), digest: digest.clone(), entries });
+    }
+
+    fn delete(&mut self, repository: &str, digest: &Digest) -> bool {
+        self.tags.retain(|(of, _), target| of != repository || target != digest);
+        for list in self.referrers.values_mut() {
+            list.retain(|one| one.digest != *digest);
+        }
+        self.manifests.remove(&(repository.to_owned(), digest.clone())).is_some()
     }
 
     fn store(&mut self, repository: &Repository, manifest: &Manifest) {
@@ -107,6 +126,7 @@ pub(crate) struct Wire {
 impl Wire {
     /// One request: the run may die before it is sent, and before its answer arrives.
     async fn ask<T>(&self, what: &str, act: impl FnOnce(&mut Content) -> T + Send) -> Result<T, Error> {
+        let _turn = self.gate.turn().await;
         self.gate.pass().await;
         let answer = self.registry.with(what, act);
         self.gate.after().await;
@@ -210,6 +230,23 @@ impl Push for Wire {
             return self.registry.with("a tag's creation", create);
         }
         self.ask("a tag's creation", create).await
+    }
+}
+
+#[async_trait]
+impl Delete for Wire {
+    async fn delete_manifest(&self, image: &PinnedRef) -> Result<bool, Error> {
+        let (repository, digest) = (image.repository().to_string(), image.digest().clone());
+        self.ask("a manifest's deletion", |content| content.delete(&repository, &digest)).await
+    }
+
+    async fn delete_tag(&self, tag: &TagRef) -> Result<bool, Error> {
+        let takes = self.registry.takes_manifests.load(Ordering::Relaxed);
+        self.ask("a tag's deletion", |content| match content.tags.remove(&key(tag)) {
+            Some(digest) if takes => content.delete(&tag.repository().to_string(), &digest),
+            removed => removed.is_some(),
+        })
+        .await
     }
 }
 

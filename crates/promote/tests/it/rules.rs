@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 
 use schleuse_journal::{Event, VerifiedEntry};
 use schleuse_model::Digest;
+use schleuse_oci::evidence::keep_tag;
 
 use crate::registry::TagWrite;
 use crate::target;
@@ -16,6 +17,8 @@ pub(crate) struct Deeds<'a> {
     pub(crate) journal: &'a [VerifiedEntry],
     /// Every write of the environment's tag.
     pub(crate) tags: Vec<&'a TagWrite>,
+    /// Every write of any tag, oldest first.
+    pub(crate) written: &'a [TagWrite],
     pub(crate) target: Option<&'a target::State>,
     /// Every digest that was signed by a trusted key.
     pub(crate) signed: &'a BTreeSet<Digest>,
@@ -27,6 +30,7 @@ pub(crate) fn broken(deeds: &Deeds<'_>) -> Vec<String> {
     broken.extend(only_admitted_images(deeds));
     broken.extend(sequences_only_rise(deeds));
     broken.extend(rollbacks_stay(deeds));
+    broken.extend(pins_precede_entries(deeds));
     broken
 }
 
@@ -40,6 +44,26 @@ fn tags_follow_entries(deeds: &Deeds<'_>) -> Vec<String> {
         !before.iter().any(|entry| current(entry) == Some(&write.digest))
     });
     unannounced.map(|write| format!("the tag was moved to {} without an entry", write.digest.short())).collect()
+}
+
+/// A release is pinned before an entry says that it is promoted, and what one would go back to then is pinned as well.
+fn pins_precede_entries(deeds: &Deeds<'_>) -> Vec<String> {
+    let mut broken = Vec::new();
+    for entry in deeds.journal.iter().map(VerifiedEntry::entry) {
+        if !matches!(entry.event, Event::Promoted { .. }) {
+            continue;
+        }
+        let committed = format!("j-{}-{:010}", entry.environment, entry.sequence);
+        let before = deeds.written.iter().take_while(|write| write.tag != committed);
+        let pinned: BTreeSet<_> = before.map(|write| write.tag.as_str()).collect();
+        let way_back = entry.state.way_back().map(|placed| &placed.release.digest);
+        for digest in std::iter::once(&entry.release.digest).chain(way_back) {
+            if !pinned.contains(keep_tag(digest).unwrap().as_str()) {
+                broken.push(format!("entry #{} names {} before it was pinned", entry.sequence, digest.short()));
+            }
+        }
+    }
+    broken
 }
 
 fn only_admitted_images(deeds: &Deeds<'_>) -> Vec<String> {

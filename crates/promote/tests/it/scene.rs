@@ -11,7 +11,7 @@ use schleuse_gate::Gate as Entrance;
 use schleuse_health::Settings;
 use schleuse_journal::journal::{CommitChoice, Writer};
 use schleuse_journal::{Journal, Names, RunId, Standing, VerifiedEntry};
-use schleuse_model::{Actor, Clock, Digest, Reference};
+use schleuse_model::{Actor, Clock, Digest, Reference, Repository};
 use schleuse_oci::{Descriptor, ImageManifest, Push as _, media_type};
 use schleuse_promote::observer::Unobserved;
 use schleuse_promote::promotion::ImageChoice;
@@ -168,7 +168,7 @@ impl Scene {
         image.digest().clone()
     }
 
-    fn wire(&self, gate: Arc<Gate>) -> Wire {
+    pub(crate) fn wire(&self, gate: Arc<Gate>) -> Wire {
         Wire { registry: self.registry.clone(), gate, clock: self.clock.clone() }
     }
 
@@ -178,6 +178,16 @@ impl Scene {
         let writer = Writer { push: wire.clone(), choice: CommitChoice::Auto, nonce };
         Journal::new(self.names.clone(), environment.parse().unwrap(), self.trust.clone(), wire, None)
             .with_writer(writer)
+    }
+
+    /// Every environment's journal, to read.
+    pub(crate) fn journals(&self) -> Vec<Journal> {
+        [STAGING, PRODUCTION].map(|name| self.journal(name, Arc::new(Gate::open()))).to_vec()
+    }
+
+    /// The image's repository.
+    pub(crate) fn image(&self) -> Repository {
+        self.names.image.clone()
     }
 
     pub(crate) fn environment(&self, name: &str, gate: &Arc<Gate>) -> Environment {
@@ -277,7 +287,8 @@ impl Scene {
         let (entries, content) = (self.entries(name).await, self.registry.content());
         let target = (name == PRODUCTION).then(|| self.target.state());
         let tags = content.written.iter().filter(|write| write.tag == name).collect();
-        let deeds = Deeds { journal: &entries, tags, target: target.as_ref(), signed: &self.signed };
+        let written = &content.written;
+        let deeds = Deeds { journal: &entries, tags, written, target: target.as_ref(), signed: &self.signed };
         (self.end(name, &entries, target.as_ref()), rules::broken(&deeds))
     }
 

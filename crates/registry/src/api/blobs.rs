@@ -17,9 +17,9 @@ pub(crate) async fn read(
     head_only: bool,
     headers: &HeaderMap,
 ) -> Result<Answer, Problem> {
-    let wanted = digest.clone();
+    let (wanted, now) = (digest.clone(), registry.clock.now());
     let content = registry.blocking(move |shared| {
-        if !shared.store.linked(&name, &wanted)? {
+        if !shared.rely_on(&name, &wanted, now)? {
             return Err(Problem::blob_unknown());
         }
         shared.store.blob(&wanted)?.ok_or_else(Problem::blob_unknown)
@@ -52,7 +52,7 @@ pub(crate) async fn read(
 pub(crate) async fn delete(registry: &Registry, name: Name, digest: Digest) -> Result<Answer, Problem> {
     let removed = registry.blocking(move |shared| {
         let _lock = shared.lock(&name);
-        Ok(shared.store.unlink(&name, &digest)?)
+        Ok(shared.store.unlink(&name, &[digest])? > 0)
     });
     if removed.await? { Ok(answer::empty(StatusCode::ACCEPTED)) } else { Err(Problem::blob_unknown()) }
 }

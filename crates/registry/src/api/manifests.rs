@@ -5,20 +5,23 @@
 //! dangling. Deleting goes the other way round.
 
 use http::header::{self, HeaderMap};
-use http::{HeaderName, StatusCode};
-use hyper::body::Incoming;
-use schleuse_model::{Digest, Tag};
+use http::{HeaderName, HeaderValue, StatusCode};
+use schleuse_model::{Digest, Tag, Timestamp};
 
-use super::body;
+use super::body::Body;
 use crate::answer::{self, Answer};
 use crate::condition::Condition;
 use crate::problem::Problem;
 use crate::registry::{Registry, Shared};
-use crate::route::{Name, Selector};
+use crate::route::{Name, Query, Selector};
 use crate::shape::Shape;
 use crate::store::StoredManifest;
 
 const OCI_SUBJECT: HeaderName = HeaderName::from_static("oci-subject");
+const OCI_TAG: HeaderName = HeaderName::from_static("oci-tag");
+
+/// How many tags one push may set. The draft asks for no less than what an image is usually called by.
+const TAGS: usize = 100;
 
 pub(crate) async fn read(
     registry: &Registry,
@@ -52,7 +55,11 @@ pub(crate) async fn read(
 struct Push {
     name: Name,
     digest: Digest,
-    tag: Option<Tag>,
+    tags: Vec<Tag>,
+    /// Whether it was put by its digest: then a condition is about the manifest.
+    by_digest: bool,
+    /// Whether what it names may be missing.
+    sparse: bool,
     manifest: StoredManifest,
     shape: Shape,
     condition: Condition,
@@ -62,20 +69,22 @@ pub(crate) async fn put(
     registry: &Registry,
     name: Name,
     selector: Selector,
+    query: &Query,
     headers: &HeaderMap,
-    body: Incoming,
+    body: Body,
 ) -> Result<Answer, Problem> {
     let limits = registry.limits;
     // Read first, refuse then: a client that is still sending would see a broken connection instead of the refusal.
-    let bytes = body::whole(body, limits.manifest_bytes, &limits).await?;
+    let bytes = body.whole(limits.manifest_bytes, &limits).await?;
     let condition = Condition::parse(headers)?;
-    let (digest, tag) = match selector {
-        Selector::Tag(tag) => (Digest::sha256(&bytes), Some(tag)),
+    let by_digest = matches!(selector, Selector::Digest(_));
+    let (digest, tags) = match selector {
+        Selector::Tag(tag) => (Digest::sha256(&bytes), vec![tag]),
         Selector::Digest(digest) => {
             if !digest.matches(&bytes) {
                 return Err(Problem::digest_invalid(&format!("the manifest does not have the digest {digest}")));
             }
-            (digest, None)
+            (digest, further_tags(query, &condition)?)
         }
         Selector::Malformed => return Err(Problem::manifest_invalid("the reference is neither a tag nor a digest")),
     };
@@ -85,47 +94,72 @@ pub(crate) async fn put(
     if let Some(subject) = &shape.subject {
         answer::set(&mut answer, OCI_SUBJECT, &subject.to_string());
     }
+    for tag in tags.iter().filter(|_| by_digest) {
+        if let Ok(tag) = HeaderValue::from_str(tag.as_str()) {
+            answer.headers_mut().append(OCI_TAG, tag);
+        }
+    }
     let manifest = StoredManifest { media_type: shape.media_type.clone(), bytes };
-    let push = Push { name, digest, tag, manifest, shape, condition };
-    registry.blocking(move |shared| push.run(shared)).await?;
+    let push = Push { name, digest, tags, by_digest, sparse: registry.sparse, manifest, shape, condition };
+    let now = registry.clock.now();
+    registry.blocking(move |shared| push.run(shared, now)).await?;
     Ok(answer)
 }
 
+/// `PUT manifests/<digest>?tag=a&tag=b` (distribution-spec 1.1+dev): the only way to tag what has a digest other than SHA-256.
+fn further_tags(query: &Query, condition: &Condition) -> Result<Vec<Tag>, Problem> {
+    let invalid = |_| Problem::manifest_invalid("a parameter `tag` is not a tag");
+    let mut tags = query.all("tag").map(|tag| tag.parse().map_err(invalid)).collect::<Result<Vec<Tag>, _>>()?;
+    tags.sort_unstable();
+    tags.dedup();
+    if tags.len() > TAGS {
+        return Err(Problem::too_many_tags(TAGS));
+    }
+    // The condition would be about the manifest, and whoever sends it means the tag: what is unclear must not be carried out.
+    if !tags.is_empty() && *condition != Condition::default() {
+        return Err(Problem::condition_with_tags());
+    }
+    Ok(tags)
+}
+
 impl Push {
-    fn run(&self, shared: &Shared) -> Result<(), Problem> {
+    fn run(&self, shared: &Shared, now: Timestamp) -> Result<(), Problem> {
         let (store, name, digest) = (&*shared.store, &self.name, &self.digest);
         let _lock = shared.lock(name);
-        let current = match &self.tag {
+        let current = match self.tags.first().filter(|_| !self.by_digest) {
             Some(tag) => store.target(name, tag)?,
             None if store.has_manifest(name, digest)? => Some(digest.clone()),
             None => None,
         };
         self.condition.check(current.as_ref())?;
-        self.check_content(shared)?;
+        self.check_content(shared, now)?;
         store.write_manifest(name, digest, &self.manifest)?;
         if let Some(subject) = &self.shape.subject {
             store.add_referring(name, subject, &self.shape.as_referrer(digest, self.manifest.bytes.len()))?;
         }
-        if let Some(tag) = &self.tag {
+        for tag in &self.tags {
             store.point(name, tag, digest)?;
         }
         Ok(())
     }
 
-    fn check_content(&self, shared: &Shared) -> Result<(), Problem> {
+    /// Everything it names is there: link and bytes, unless the registry takes what is sparse. Nothing of it is collected meanwhile, as the collector wants the repository's
+    /// lock too.
+    fn check_content(&self, shared: &Shared, now: Timestamp) -> Result<(), Problem> {
         let (store, name) = (&*shared.store, &self.name);
-        for digest in &self.shape.blobs {
-            if !store.linked(name, digest)? {
-                return Err(Problem::manifest_blob_unknown(digest));
-            }
-        }
-        for digest in &self.shape.manifests {
+        let (mut blobs, mut children) = (Vec::new(), Vec::new());
+        let listed = self.shape.manifests.iter().map(|digest| (digest, true));
+        for (digest, listed) in self.shape.blobs.iter().map(|digest| (digest, false)).chain(listed) {
             // An index may also list what is no manifest.
-            if !store.has_manifest(name, digest)? && !store.linked(name, digest)? {
+            if listed && store.has_manifest(name, digest)? {
+                children.push(digest.clone());
+            } else if store.linked(name, digest)?.is_some() && store.blob(digest)?.is_some() {
+                blobs.push(digest.clone());
+            } else if !self.sparse {
                 return Err(Problem::manifest_blob_unknown(digest));
             }
         }
-        Ok(store.settle(name)?)
+        Ok(store.settle(name, &blobs, &children, now)?)
     }
 }
 

@@ -3,12 +3,11 @@
 use bytes::Bytes;
 use http::header::{self, HeaderMap};
 use http::{HeaderName, StatusCode};
-use hyper::body::Incoming;
 use schleuse_model::Digest;
 use schleuse_model::digest::Algorithm;
 use tokio::sync::mpsc;
 
-use super::body;
+use super::body::Body;
 use crate::answer::{self, Answer};
 use crate::problem::Problem;
 use crate::range;
@@ -22,10 +21,9 @@ const IN_FLIGHT: usize = 8;
 const DOCKER_UPLOAD_UUID: HeaderName = HeaderName::from_static("docker-upload-uuid");
 
 /// POST: mount, single request, or the start of an upload.
-pub(crate) async fn start(registry: &Registry, name: Name, query: &Query, body: Incoming) -> Result<Answer, Problem> {
+pub(crate) async fn start(registry: &Registry, name: Name, query: &Query, body: Body) -> Result<Answer, Problem> {
     if let Some(digest) = query.digest("mount")?
-        && let Some(from) = query.get("from")
-        && mount(registry, &name, &digest, Name::parse(from)?).await?
+        && mount(registry, &name, &digest, query.get("from").map(Name::parse).transpose()?).await?
     {
         return Ok(answer::created(&format!("/v2/{name}/blobs/{digest}"), &digest));
     }
@@ -44,12 +42,18 @@ pub(crate) async fn start(registry: &Registry, name: Name, query: &Query, body: 
     }
 }
 
-async fn mount(registry: &Registry, name: &Name, digest: &Digest, from: Name) -> Result<bool, Problem> {
-    let (name, digest) = (name.clone(), digest.clone());
+/// Without `from` it may come from anywhere: whoever may write here may read every repository.
+async fn mount(registry: &Registry, name: &Name, digest: &Digest, from: Option<Name>) -> Result<bool, Problem> {
+    let (name, digest, now) = (name.clone(), digest.clone(), registry.clock.now());
     let mounted = registry.blocking(move |shared| {
-        let there = shared.store.linked(&from, &digest)? && shared.store.blob(&digest)?.is_some();
+        let _linking = shared.linking();
+        let there = match from {
+            // Its link was made when it was durable.
+            Some(from) => shared.store.linked(&from, &digest)?.is_some() && shared.store.blob(&digest)?.is_some(),
+            None => shared.store.settle_blob(&digest)?,
+        };
         if there {
-            shared.store.link(&name, &digest)?;
+            shared.store.link(&name, &digest, now)?;
         }
         Ok(there)
     });
@@ -68,7 +72,7 @@ pub(crate) async fn append(
     name: &Name,
     id: &str,
     headers: &HeaderMap,
-    body: Incoming,
+    body: Body,
 ) -> Result<Answer, Problem> {
     let mut checkout = registry.shared.uploads.check_out(name, id)?;
     let expected = next_chunk(name, checkout.session()?, headers)?;
@@ -83,7 +87,7 @@ pub(crate) async fn finish(
     id: &str,
     query: &Query,
     headers: &HeaderMap,
-    body: Incoming,
+    body: Body,
 ) -> Result<Answer, Problem> {
     let missing = || Problem::digest_invalid("the parameter `digest` is missing");
     let digest = query.digest("digest")?.ok_or_else(missing)?;
@@ -135,7 +139,7 @@ enum Broken {
 async fn receive(
     registry: &Registry,
     mut checkout: Checkout,
-    mut body: Incoming,
+    mut body: Body,
     expected: Option<u64>,
     broken: Broken,
 ) -> Result<Checkout, Problem> {
@@ -162,7 +166,7 @@ async fn receive(
         Err(Problem::body("the connection was lost"))
     });
     let read = async {
-        while let Some(bytes) = body::next(&mut body, &limits).await? {
+        while let Some(bytes) = body.next(&limits).await? {
             if sender.send(Piece::Data(bytes)).await.is_err() {
                 // The writer has given up and says why.
                 return Ok(());
@@ -188,8 +192,8 @@ async fn receive(
 
 async fn commit(registry: &Registry, name: &Name, checkout: Checkout, digest: Digest) -> Result<Answer, Problem> {
     let location = format!("/v2/{name}/blobs/{digest}");
-    let wanted = digest.clone();
-    registry.blocking(move |shared| checkout.take()?.finish(&*shared.store, &wanted)).await?;
+    let (wanted, now) = (digest.clone(), registry.clock.now());
+    registry.blocking(move |shared| checkout.take()?.finish(shared, &wanted, now)).await?;
     Ok(answer::created(&location, &digest))
 }
 

@@ -1,20 +1,20 @@
 //! A store in memory, for tests and demonstrations: gone with the process.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
-use schleuse_model::{Digest, Tag};
+use schleuse_model::{Digest, Tag, Timestamp};
 use schleuse_oci::Descriptor;
 
-use super::{Blobs, Content, Links, Manifests, Pending, Referring, StoredManifest, Tags};
+use super::{Blobs, Content, Inventory, Links, Manifests, Pending, Referring, StoredManifest, Tags};
 use crate::error::Error;
 use crate::route::Name;
 
 #[derive(Debug, Default)]
 struct Repository {
-    links: BTreeSet<Digest>,
+    links: BTreeMap<Digest, Timestamp>,
     manifests: BTreeMap<Digest, StoredManifest>,
     tags: BTreeMap<String, Digest>,
     referring: BTreeMap<Digest, BTreeMap<Digest, Descriptor>>,
@@ -87,24 +87,60 @@ impl Blobs for MemoryStore {
     fn blob(&self, digest: &Digest) -> Result<Option<Arc<dyn Content>>, Error> {
         Ok(self.state().blobs.get(digest).cloned().map(|bytes| Arc::new(bytes) as Arc<dyn Content>))
     }
+
+    fn settle_blob(&self, digest: &Digest) -> Result<bool, Error> {
+        Ok(self.state().blobs.contains_key(digest))
+    }
 }
 
 impl Links for MemoryStore {
-    fn linked(&self, name: &Name, digest: &Digest) -> Result<bool, Error> {
-        Ok(self.read(name, |r| r.links.contains(digest)).unwrap_or(false))
+    fn linked(&self, name: &Name, digest: &Digest) -> Result<Option<Timestamp>, Error> {
+        Ok(self.read(name, |r| r.links.get(digest).copied()).flatten())
     }
 
-    fn link(&self, name: &Name, digest: &Digest) -> Result<(), Error> {
-        self.write(name, |r| r.links.insert(digest.clone()));
+    fn link(&self, name: &Name, digest: &Digest, now: Timestamp) -> Result<(), Error> {
+        self.write(name, |r| r.links.insert(digest.clone(), now));
         Ok(())
     }
 
-    fn unlink(&self, name: &Name, digest: &Digest) -> Result<bool, Error> {
-        Ok(self.write(name, |r| r.links.remove(digest)))
+    fn date_link(&self, name: &Name, digest: &Digest, now: Timestamp) -> Result<(), Error> {
+        self.write(name, |r| {
+            if let Some(date) = r.links.get_mut(digest) {
+                *date = now;
+            }
+        });
+        Ok(())
     }
 
-    fn settle(&self, _: &Name) -> Result<(), Error> {
+    fn unlink(&self, name: &Name, digests: &[Digest]) -> Result<usize, Error> {
+        Ok(self.write(name, |r| digests.iter().filter(|digest| r.links.remove(digest).is_some()).count()))
+    }
+}
+
+impl Inventory for MemoryStore {
+    fn repositories(&self) -> Result<Vec<Name>, Error> {
+        Ok(self.state().repositories.keys().cloned().collect())
+    }
+
+    fn links(&self, name: &Name) -> Result<Vec<Digest>, Error> {
+        Ok(self.read(name, |r| r.links.keys().cloned().collect()).unwrap_or_default())
+    }
+
+    fn manifests(&self, name: &Name) -> Result<Vec<Digest>, Error> {
+        Ok(self.read(name, |r| r.manifests.keys().cloned().collect()).unwrap_or_default())
+    }
+
+    fn blobs(&self) -> Result<Vec<Digest>, Error> {
+        Ok(self.state().blobs.keys().cloned().collect())
+    }
+
+    fn remove_blob(&self, digest: &Digest) -> Result<(), Error> {
+        self.state().blobs.remove(digest);
         Ok(())
+    }
+
+    fn swept(&self) -> usize {
+        0
     }
 }
 
@@ -119,6 +155,10 @@ impl Manifests for MemoryStore {
 
     fn write_manifest(&self, name: &Name, digest: &Digest, manifest: &StoredManifest) -> Result<(), Error> {
         self.write(name, |r| r.manifests.insert(digest.clone(), manifest.clone()));
+        Ok(())
+    }
+
+    fn settle(&self, _: &Name, _: &[Digest], _: &[Digest], _: Timestamp) -> Result<(), Error> {
         Ok(())
     }
 

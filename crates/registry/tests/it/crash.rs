@@ -1,8 +1,11 @@
-use std::io::{BufRead, BufReader};
-use std::net::SocketAddr;
+mod faults;
+mod kill;
+mod power;
+mod scenario;
+mod states;
+mod volume;
+
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
-use std::time::Duration;
 
 use hyper::StatusCode;
 use schleuse_registry::{Error, Registry};
@@ -101,86 +104,6 @@ async fn a_failing_write_is_no_201() {
 }
 
 fn block(path: &Path) {
+    let _ = std::fs::remove_dir(path);
     std::fs::write(path, "").unwrap();
-}
-
-const FOLDER: &str = "REGISTRY_CRASH_TEST_FOLDER";
-
-/// The process that `what_was_answered_201_survives_a_kill` kills.
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-#[ignore = "only as another test's child"]
-async fn child() {
-    #[allow(clippy::disallowed_methods, reason = "how the parent names the folder")]
-    let Some(folder) = std::env::var_os(FOLDER) else { return };
-    let running = Registry::disk(folder).unwrap().spawn(loopback()).await.unwrap();
-    println!("\nlistening {}", running.addr());
-    tokio::time::sleep(Duration::from_secs(30)).await;
-}
-
-struct Server(Child, SocketAddr);
-
-impl Server {
-    #[allow(clippy::disallowed_methods, reason = "this binary again, as the process to kill")]
-    fn start(folder: &Path) -> Self {
-        let mut command = Command::new(std::env::current_exe().unwrap());
-        command.args(["--exact", "it::crash::child", "--ignored", "--nocapture"]).env(FOLDER, folder);
-        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
-        let mut lines = BufReader::new(child.stdout.take().unwrap()).lines().map(Result::unwrap);
-        let address = lines.find_map(|line| line.strip_prefix("listening ")?.parse().ok()).unwrap();
-        Self(child, address)
-    }
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        // SIGKILL.
-        self.0.kill().unwrap();
-        self.0.wait().unwrap();
-    }
-}
-
-/// Writers push while the server is killed; after a restart everything that was answered 201 is there, whole.
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_was_answered_201_survives_a_kill() {
-    let folder = tempfile::tempdir().unwrap();
-    let mut total = 0;
-    for round in 0..8_u64 {
-        let server = Server::start(folder.path());
-        let mut writers = tokio::task::JoinSet::new();
-        for writer in 0..3 {
-            let address = server.1;
-            writers.spawn(async move {
-                let mut done = Vec::new();
-                let Some(mut client) = Client::try_new(address).await else { return done };
-                for count in 0.. {
-                    let content = format!("{round} {writer} {count}");
-                    let Some(image) = client.try_image("a", content.as_bytes()).await else { break };
-                    let (tag, manifest) = (format!("t-{round}-{writer}-{count}"), image.to_manifest());
-                    match client.try_put("a", &tag, &manifest).await {
-                        Some(StatusCode::CREATED) => done.push((tag, manifest, content)),
-                        _ => break,
-                    }
-                }
-                done
-            });
-        }
-        tokio::time::sleep(Duration::from_millis(60 + 23 * round)).await;
-        drop(server);
-        let done: Vec<_> = writers.join_all().await.into_iter().flatten().collect();
-        total += done.len();
-        let server = Server::start(folder.path());
-        let mut client = Client::new(server.1).await;
-        for (tag, manifest, content) in done {
-            let got = client.get(&format!("/v2/a/manifests/{tag}")).await;
-            assert_eq!((got.status, &got.body), (StatusCode::OK, manifest.bytes()), "{tag}");
-            let layer = &manifest.as_image().unwrap().layers[0].digest;
-            assert_eq!(client.get(&format!("/v2/a/blobs/{layer}")).await.body, content.as_bytes());
-        }
-        // Whatever was cut off: no tag dangles, and none is damaged.
-        for tag in client.get("/v2/a/tags/list").await.json()["tags"].as_array().into_iter().flatten() {
-            let got = client.get(&format!("/v2/a/manifests/{}", tag.as_str().unwrap())).await;
-            assert_eq!(got.status, StatusCode::OK, "{tag}");
-        }
-    }
-    assert!(total > 20, "only {total} writes were answered before the kills");
 }

@@ -72,7 +72,13 @@ impl Client {
     }
 
     /// `None`: the connection broke.
-    async fn try_send(&mut self, method: &str, path: &str, headers: &[(&str, &str)], body: Bytes) -> Option<Got> {
+    pub(crate) async fn try_send(
+        &mut self,
+        method: &str,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: Bytes,
+    ) -> Option<Got> {
         let mut request = Request::builder().method(method).uri(path).header("host", "test");
         for (name, value) in headers {
             request = request.header(*name, *value);

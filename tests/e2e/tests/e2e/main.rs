@@ -22,4 +22,6 @@ mod outage;
 mod processes;
 mod project;
 mod races;
+mod registry;
+mod retention;
 mod run;

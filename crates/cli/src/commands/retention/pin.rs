@@ -1,0 +1,61 @@
+//! `schleuse retention pin`.
+
+use schleuse_model::{Digest, Exit};
+use schleuse_promote::retention::pin;
+use serde::Serialize;
+
+use super::{held, open};
+use crate::context::Context;
+use crate::failure::Failure;
+use crate::output::{Page, Report};
+use crate::settings::ConnectionArgs;
+
+/// Pin what must stay and is not pinned: releases from before there were pins, evidence that came later
+#[derive(clap::Args, Debug)]
+#[command(after_help = "\
+Example:
+  schleuse retention pin")]
+pub(crate) struct Args {
+    #[command(flatten)]
+    connection: ConnectionArgs,
+}
+
+#[derive(Serialize)]
+struct Answer {
+    image: String,
+    /// Newly pinned.
+    pinned: Vec<Digest>,
+    /// Listed, and not in the registry.
+    missing: Vec<Digest>,
+}
+
+pub(crate) async fn run(args: &Args, context: &Context) -> Result<Exit, Failure> {
+    let ladder = open(context, &args.connection).await?;
+    let progress = context.progress("reading what must stay");
+    let wanted: Vec<Digest> =
+        held(&ladder).await?.into_iter().flat_map(|held| held.items).map(|item| item.digest).collect();
+    let (client, image) = (ladder.client.as_ref(), &ladder.names.image);
+    let done = pin(client, client, image, &wanted).await?;
+    drop(progress);
+    if !done.missing.is_empty() {
+        context.printer.warn("not everything that must stay is in the registry: see `schleuse retention --check`");
+    }
+    let bad = !done.missing.is_empty();
+    context.printer.report(&Answer { image: image.to_string(), pinned: done.added, missing: done.missing })?;
+    Ok(if bad { Exit::Blocked } else { Exit::Done })
+}
+
+impl Report for Answer {
+    fn human(&self, page: &mut Page) {
+        let paint = page.paint();
+        for digest in &self.pinned {
+            page.line(format_args!("{}  {digest}", paint.good("pinned ")));
+        }
+        for digest in &self.missing {
+            page.line(format_args!("{}  {digest}", paint.bad("MISSING")));
+        }
+        if self.pinned.is_empty() && self.missing.is_empty() {
+            page.line("everything that must stay is pinned");
+        }
+    }
+}

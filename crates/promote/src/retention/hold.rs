@@ -1,0 +1,66 @@
+//! Pinning what an environment comes to rest on, before and after its journal says so.
+
+use futures_util::future::try_join_all;
+use schleuse_journal::VerifiedEntry;
+use schleuse_model::{Digest, Explain as _};
+use schleuse_oci::Error as OciError;
+use schleuse_sign::fetch::Source;
+
+use super::{contents, pin, staying};
+use crate::error::Error;
+use crate::observer::Note;
+use crate::world::{Environment, World};
+
+/// Before `release` is committed in `to`: pins it, and what the environment runs and would go back to, each with what it consists
+/// of. What is pinned is returned.
+///
+/// # Errors
+/// No answer, the registry refuses the tag, or the release is not there. An older release that is not there any more is told to the
+/// observer: pinning cannot bring it back, and refusing would keep the way forward closed as well.
+pub(crate) async fn hold(
+    world: &World,
+    to: &Environment,
+    head: Option<&VerifiedEntry>,
+    release: &Digest,
+) -> Result<Vec<Digest>, Error> {
+    let image = &to.journal.names().image;
+    let state = head.map(|head| (to.name(), &head.entry().state));
+    let mut releases = vec![release.clone()];
+    releases.extend(staying(state).into_iter().map(|one| one.release.digest).filter(|one| one != release));
+    let source = Source { pull: world.pull.as_ref(), referrers: world.referrers.as_ref() };
+    let pinned: Vec<_> = releases.into_iter().map(|digest| image.pin(digest)).collect();
+    let all = try_join_all(pinned.iter().map(|release| contents(source, release))).await?;
+    let wanted: Vec<Digest> = all.into_iter().flatten().map(|item| item.digest).collect();
+    let done = pin(world.pull.as_ref(), world.push.as_ref(), image, &wanted).await?;
+    if done.missing.contains(release) {
+        return Err(OciError::Missing { what: image.pin(release.clone()).to_string() }.into());
+    }
+    if !done.added.is_empty() {
+        world.observer.note(Note::Pinned { manifests: done.added.len() });
+    }
+    for digest in done.missing {
+        world.observer.note(Note::NotPinned { why: format!("{} is listed and not in the registry", digest.short()) });
+    }
+    Ok(wanted)
+}
+
+/// After the commit: whatever was unpinned meanwhile, because the journal did not name it yet, is pinned again. The commit stands
+/// in any case.
+pub(crate) async fn hold_on(world: &World, to: &Environment, held: &[Digest]) {
+    let image = &to.journal.names().image;
+    let done = pin(world.pull.as_ref(), world.push.as_ref(), image, held).await;
+    tell(world, done.err());
+}
+
+/// After a way back: what the environment rests on now is pinned, if the registry takes it. Nothing waits for that.
+pub(crate) async fn hold_after(world: &World, environment: &Environment, head: &VerifiedEntry) {
+    let done = hold(world, environment, Some(head), &head.entry().release.digest).await;
+    tell(world, done.err());
+}
+
+fn tell(world: &World, error: Option<Error>) {
+    if let Some(error) = error {
+        let hint = error.hints().into_iter().next().map(|hint| format!(" ({hint})")).unwrap_or_default();
+        world.observer.note(Note::NotPinned { why: format!("{error}{hint}") });
+    }
+}

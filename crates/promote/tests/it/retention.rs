@@ -1,0 +1,85 @@
+//! Cleaning up beside promotions.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use schleuse_model::Digest;
+use schleuse_oci::evidence::keep_tag;
+use schleuse_oci::{Delete as _, Pull as _};
+use schleuse_promote::retention::prune::{Found, Removed, Remover, Unpinned, unpin};
+use schleuse_promote::retention::{Named, named, pin, pinned};
+
+use crate::gate::Gate;
+use crate::registry::Wire;
+use crate::scene::{Command, STAGING, Scene};
+
+fn wire(scene: &Scene) -> Wire {
+    scene.wire(Arc::new(Gate::open()))
+}
+
+fn found(digest: &Digest) -> Found {
+    Found { digest: digest.clone(), tags: Vec::new(), created: None, children: Vec::new() }
+}
+
+/// What a cleanup does that has looked before, and removes now.
+async fn remove(scene: &Scene, release: usize) -> Removed {
+    let (wire, journals) = (wire(scene), scene.journals());
+    let (repository, stay) = (scene.image(), BTreeSet::new());
+    let remover = Remover {
+        pull: &wire,
+        referrers: &wire,
+        delete: &wire,
+        repository: &repository,
+        journals: &journals,
+        stay: &stay,
+    };
+    remover.remove(&found(&scene.releases[release])).await.unwrap()
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_came_to_be_needed_since_it_was_looked_at_is_not_removed() {
+    let scene = Scene::new().await;
+    let (wire, repository) = (wire(&scene), scene.image());
+    assert!(matches!(remove(&scene, 2).await, Removed::Gone { manifests: 2.. }), "with its signature");
+    assert_eq!(wire.manifest(&repository.pin(scene.releases[2].clone())).await.unwrap(), None);
+    // Pinned: a promotion is about to commit.
+    pin(&wire, &wire, &repository, &scene.releases[1..2]).await.unwrap();
+    assert_eq!(remove(&scene, 1).await, Removed::Needed);
+    // Committed, and somebody took the pin.
+    scene.now(STAGING, Command::Promote(0)).await.unwrap();
+    wire.delete_tag(&repository.tag(keep_tag(&scene.releases[0]).unwrap())).await.unwrap();
+    assert_eq!(remove(&scene, 0).await, Removed::Needed);
+    assert!(wire.manifest(&repository.pin(scene.releases[0].clone())).await.unwrap().is_some());
+}
+
+#[tokio::test(start_paused = true)]
+async fn everything_that_was_ever_promoted_is_named() {
+    let scene = Scene::new().await;
+    for release in [0, 1, 2] {
+        scene.now(STAGING, Command::Promote(release)).await.unwrap();
+    }
+    scene.production(Command::Promote(1)).await.unwrap();
+    let Named { releases, .. } = named(&scene.journals()).await.unwrap();
+    let places = |release: usize| releases[&scene.releases[release]].join(", ");
+    assert_eq!([places(0), places(1), places(2)], ["staging", "staging, production", "staging"]);
+    assert!(!releases.contains_key(&scene.releases[3]));
+}
+
+#[tokio::test(start_paused = true)]
+async fn pins_are_taken_back_only_where_that_leaves_the_image_alone() {
+    let scene = Scene::new().await;
+    let (wire, repository) = (wire(&scene), scene.image());
+    let stale = BTreeSet::from([scene.releases[0].clone(), scene.releases[1].clone()]);
+    pin(&wire, &wire, &repository, &scene.releases[..2]).await.unwrap();
+    let pins = pinned(&wire, &repository).await.unwrap();
+    let old = scene.fork();
+    old.registry.take_manifests_with_tags();
+    let at_old = self::wire(&old);
+    assert_eq!(unpin(&at_old, &repository, &pins, &stale).await.unwrap(), Unpinned::TakesManifests);
+    assert_eq!(pinned(&at_old, &repository).await.unwrap(), pins);
+    assert_eq!(unpin(&wire, &repository, &pins, &stale).await.unwrap(), Unpinned::Done(2));
+    assert_eq!(pinned(&wire, &repository).await.unwrap(), BTreeSet::new());
+    for release in &stale {
+        assert!(wire.manifest(&repository.pin(release.clone())).await.unwrap().is_some());
+    }
+}
