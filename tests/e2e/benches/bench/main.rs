@@ -8,6 +8,7 @@
 //!   journal, beside `skopeo copy --preserve-digests`, which only moves a tag and checks nothing. From the promotion one key
 //!   unlock is taken off: scrypt costs what its parameters say, and those are cosign's. It is measured as a process of its own:
 //!   `schleuse key public` of the encrypted key, less `schleuse --version`.
+//! - `schleuse image tag` beside the same `skopeo copy`.
 //! - `schleuse verify --key` beside `cosign verify --key` 3.1, and `schleuse --version`.
 //! - `schleuse sign` of an image that nobody has signed, in both formats, beside `cosign sign` 3.1 of another such, which writes
 //!   one format. Neither sends anything to a transparency log. From each its own key unlock is taken off: cosign's is
@@ -50,6 +51,8 @@ use server::{Kind, Programs};
 
 /// `promote` less one key unlock, over `skopeo copy`.
 const PROMOTE_BAR: f64 = 1.0;
+/// `image tag` over `skopeo copy`, both only move a tag.
+const TAG_BAR: f64 = 0.25;
 /// `verify` over `cosign verify`.
 const VERIFY_BAR: f64 = 0.15;
 /// The most memory of `verify`, over that of `cosign verify`.
@@ -121,6 +124,7 @@ fn promotion(programs: &Programs) -> Vec<Bar> {
     let most = counted.iter().map(|count| count.requests).max().unwrap_or(usize::MAX);
     let bars = [
         Bar::new("promote less key unlock : skopeo copy", ours.promote_ratio(), PROMOTE_BAR),
+        Bar::new("image tag : skopeo copy", ours.tag_ratio(), TAG_BAR),
         Bar::new("verify : cosign verify 3.1", ours.verify_ratio(), VERIFY_BAR),
         Bar::new("verify : cosign verify 3.1, peak memory", peaks[0].over(&peaks[1]), MEMORY_BAR),
         Bar::new("sign : cosign sign 3.1, less key unlocks", ours.sign_ratio(Step::Sign), SIGN_BAR),
@@ -132,6 +136,7 @@ fn promotion(programs: &Programs) -> Vec<Bar> {
     for (name, figures) in [
         ("sign --formats bundle : cosign sign 3.1", ours.sign_ratio(Step::SignBundle)),
         ("promote : skopeo copy, with git", git.promote_ratio()),
+        ("image tag : skopeo copy, docker-registry", git.tag_ratio()),
         ("verify : cosign verify 3.1, docker-registry", git.verify_ratio()),
         ("sign : cosign sign 3.1, docker-registry", git.sign_ratio(Step::Sign)),
     ] {

@@ -109,6 +109,11 @@ impl<'a> Scene<'a> {
         command
     }
 
+    /// The same by us.
+    pub(crate) fn tag(&self, image: &str) -> Command {
+        self.schleuse(&["image", "tag", image, "schleuse"])
+    }
+
     pub(crate) fn cosign_verify(&self, image: &str) -> Command {
         let by = ["verify", "--key", "schleuse.pub", "--insecure-ignore-tlog", "--allow-http-registry", image];
         self.cosign(&by)
