@@ -3,10 +3,12 @@
 use std::sync::Mutex;
 
 use async_trait::async_trait;
-use schleuse_image::copy::{Route, copy};
+use schleuse_image::copy::{Holder, Route, copy, copy_evidence};
 use schleuse_image::{CopyError, Layout, Moved, Progress};
-use schleuse_model::{Digest, Repository, Tag, TagRef};
-use schleuse_oci::{Body, Created, Descriptor, Error, Index, Manifest, Pull as _, Push};
+use schleuse_model::{Digest, PinnedRef, Repository, Tag, TagRef};
+use schleuse_oci::{
+    Body, Created, Descriptor, Error, ImageManifest, Index, Manifest, Pull as _, Push, Referrers, media_type,
+};
 
 use crate::support::{Bench, Tar, image, linux, names, repository};
 
@@ -172,4 +174,65 @@ async fn what_is_no_image_is_not_copied() {
     assert!(matches!(error, CopyError::TooMuch { .. }), "{error:?}");
     let error = copy(route, strange.digest(), &[]).await.unwrap_err();
     assert!(matches!(error, CopyError::NotAnImage { .. }), "{error:?}");
+}
+
+/// A list of referrers that anybody could have written, and what was attached.
+#[derive(Debug, Default)]
+struct List {
+    listed: Vec<Descriptor>,
+    attached: Mutex<Vec<Digest>>,
+}
+
+#[async_trait]
+impl Referrers for List {
+    async fn referrers(&self, _: &PinnedRef, _: usize) -> Result<Vec<Descriptor>, Error> {
+        Ok(self.listed.clone())
+    }
+    async fn attach(&self, _: &PinnedRef, manifest: &Manifest) -> Result<(), Error> {
+        self.attached.lock().unwrap().push(manifest.digest().clone());
+        Ok(())
+    }
+}
+
+#[tokio::test]
+async fn evidence_is_what_says_itself_that_it_is_about_the_image() {
+    let bench = Bench::new();
+    let image = image(&bench.layout, vec![Tar::new().file("f", b"1").into()]).await;
+    let image = bench.layout.manifest(&image).await.unwrap().unwrap();
+    bench.layout.push_blob(&repository(), &Descriptor::empty(), Body::from(&b"{}"[..])).await.unwrap();
+    let about = async |subject: Option<Descriptor>, remark: &str| {
+        let mut manifest = ImageManifest::new(Descriptor::empty(), vec![Descriptor::empty()]);
+        (manifest.subject, manifest.artifact_type) = (subject, Some(remark.to_owned()));
+        let manifest = manifest.to_manifest();
+        bench.layout.push_manifest(&repository(), &manifest).await.unwrap();
+        manifest
+    };
+    let mine = about(Some(image.descriptor()), "x/mine").await;
+    let others = about(Some(Descriptor::of(media_type::IMAGE_MANIFEST, b"other")), "x/other").await;
+    let nobodys = about(None, "x/nobody").await;
+    let tag = |suffix: &str| -> Tag { format!("{}.{suffix}", image.digest().as_tag_stem()).parse().unwrap() };
+    bench.layout.tag(&repository().tag(tag("sig")), &mine).await.unwrap();
+    bench.layout.tag(&repository().tag(tag("att")), &mine).await.unwrap();
+
+    let target = Layout::create(bench.folder.join("target")).unwrap();
+    // The destination has a signature of its own under the tag.
+    target.push_manifest(&repository(), &others).await.unwrap();
+    target.tag(&repository().tag(tag("sig")), &others).await.unwrap();
+    let list = [&mine, &others, &nobodys].map(Manifest::descriptor);
+    let (from, to) = (List { listed: list.to_vec(), ..List::default() }, List::default());
+    let work = bench.folder.join("work");
+    let route = Route {
+        from: &bench.layout,
+        from_repository: &repository(),
+        to: &target,
+        to_repository: &repository(),
+        work: &work,
+        progress: &Told::default(),
+    };
+    copy(route, image.digest(), &[]).await.unwrap();
+    let copied = copy_evidence(route, &image, &from, Holder { pull: &target, referrers: &to }).await.unwrap();
+    assert_eq!(*to.attached.lock().unwrap(), [mine.digest().clone()]);
+    assert_eq!((copied.referrers, copied.legacy, copied.left_alone), (1, 1, vec![tag("sig")]));
+    let kept = target.resolve(&repository().tag(tag("sig"))).await.unwrap().unwrap();
+    assert_eq!(kept.digest(), others.digest(), "what was there is there");
 }

@@ -119,23 +119,19 @@ impl Files {
     }
 
     /// Makes the entries of `folder` that can be seen durable, whoever made them. A folder that does not exist has none.
-    /// `false`: that can no longer be done, as a sync has failed; what one relies on has to be written again.
-    pub(crate) fn settle(&self, folder: &Path) -> Result<bool, Error> {
-        if self.folders.is_suspect(folder) {
-            return Ok(false);
-        }
+    pub(crate) fn settle(&self, folder: &Path) -> Result<(), Error> {
         if self.folders.is_clean(folder) {
-            return Ok(true);
+            return Ok(());
         }
         let change = self.folders.change(folder);
         let settled = change.made(|| found(self.volume.sync_folder(folder)).map(drop));
-        settled.map(|()| true).map_err(self.failed("sync the folder", folder))
+        settled.map_err(self.failed("sync the folder", folder))
     }
 
     /// Makes durable what an earlier process left visible in `folder`, before anybody is told of it: that process may have been
     /// killed before its sync. Once per folder; after that the folder holds what this process has answered for.
     pub(crate) fn adopt(&self, folder: &Path) -> Result<(), Error> {
-        if self.folders.is_ours(folder) { Ok(()) } else { self.settle(folder).map(drop) }
+        if self.folders.is_ours(folder) { Ok(()) } else { self.settle(folder) }
     }
 
     /// Runs `change` on an entry of `folder`, and makes it durable.
@@ -176,11 +172,6 @@ impl Files {
     pub(crate) fn mark(self: &Arc<Self>, file: &Path, at: Timestamp) -> Result<(), Error> {
         let folder = folder_of(file);
         self.ensure_folder(folder)?;
-        if self.folders.is_suspect(folder) {
-            let scratch = self.write_temporary(&[])?;
-            self.volume.set_modified(&scratch.path, at).map_err(self.failed("date", file))?;
-            return scratch.place(file);
-        }
         let mut created = false;
         let create = || {
             match self.volume.create(file) {
@@ -255,7 +246,7 @@ impl Files {
         }
         if there.is_empty() {
             // They may have been there, and whoever removed them may have been killed before the sync.
-            return self.settle(folder).map(|_| 0);
+            return self.settle(folder).map(|()| 0);
         }
         let mut moved = Vec::new();
         let removed = self.move_to_temporary(folder, there, &mut moved);
