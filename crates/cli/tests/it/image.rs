@@ -114,6 +114,10 @@ fn an_index_of_two_platforms_and_one_of_it() {
     let none = image(&checkout.path(), &["copy", "--platform", "linux/s390x", &name, "oci:none"]).exits(2);
     assert!(none.stderr().contains("linux/amd64, linux/arm64"), "{}", none.stderr());
     assert!(!checkout.path().join("none").exists());
+    checkout.write("app/run", "another");
+    let another = checkout.run(&["build"]).done().exits(0).stdout();
+    let both = image(&checkout.path(), &["index", "oci:none", &images[1], another.trim()]).exits(2);
+    assert!(both.stderr().contains("is for linux/amd64, and so is another image"), "{}", both.stderr());
 }
 
 #[test]

@@ -51,6 +51,59 @@ impl Push for Mounting {
     }
 }
 
+/// A registry that believes whatever it is sent.
+#[derive(Debug, Default)]
+struct Credulous(Mutex<Vec<Digest>>);
+
+#[async_trait]
+impl Push for Credulous {
+    async fn has_blob(&self, _: &Repository, _: &Digest) -> Result<bool, Error> {
+        Ok(false)
+    }
+    async fn push_blob(&self, _: &Repository, blob: &Descriptor, _: Body) -> Result<(), Error> {
+        self.0.lock().unwrap().push(blob.digest.clone());
+        Ok(())
+    }
+    async fn mount_blob(&self, _: &Repository, _: &Digest, _: &Repository) -> Result<bool, Error> {
+        Ok(false)
+    }
+    async fn push_manifest(&self, _: &Repository, _: &Manifest) -> Result<bool, Error> {
+        Ok(false)
+    }
+    async fn tag(&self, _: &TagRef, _: &Manifest) -> Result<(), Error> {
+        panic!("no tag may name what was damaged")
+    }
+    async fn create_tag(&self, _: &TagRef, _: &Manifest) -> Result<Created, Error> {
+        Ok(Created::Won)
+    }
+}
+
+#[tokio::test]
+async fn a_damaged_layout_is_noticed_here_not_left_to_the_registry() {
+    let bench = Bench::new();
+    let image = image(&bench.layout, vec![Tar::new().file("f", b"1").into()]).await;
+    let manifest = bench.layout.manifest(&image).await.unwrap().unwrap();
+    let layer = manifest.as_image().unwrap().layers[0].digest.clone();
+    let path = bench.layout.blob_path(&layer);
+    let good = std::fs::read(&path).unwrap();
+    let mut flipped = good.clone();
+    flipped[15] ^= 1;
+    for damaged in [&flipped[..], &good[..good.len() - 1], &[&good[..], b"x"].concat()] {
+        std::fs::write(&path, damaged).unwrap();
+        let target = Credulous::default();
+        let route = Route {
+            from: &bench.layout,
+            from_repository: &repository(),
+            to: &target,
+            to_repository: &"other.example/x".parse().unwrap(),
+            work: &bench.folder.join("work"),
+            progress: &Told::default(),
+        };
+        let error = copy(route, image.digest(), &["v1".parse().unwrap()]).await.unwrap_err();
+        assert!(!target.0.lock().unwrap().contains(&layer), "{error:?}");
+    }
+}
+
 /// An index of two images that share a layer.
 async fn index(bench: &Bench) -> Manifest {
     let shared = || Tar::new().file("shared", b"1").into();
