@@ -32,6 +32,7 @@ bench: ## promote and verify beside skopeo and cosign; the reference service und
 soak: ## the long tests: random kills, many races, documents mutated for minutes, many more requests against the contract
 	SCHLEUSE_SOAK=1 cargo test --locked --release --package schleuse-e2e
 	SCHLEUSE_SOAK=1 cargo test --locked --release --package schleuse-sign --test fuzz
+	SCHLEUSE_SOAK=1 cargo test --locked --release --package schleuse-image --test fuzz
 	services/billing/check.sh soak
 
 docs: ## write the generated documents (docs/, schema/) and the API documentation

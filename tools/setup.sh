@@ -27,3 +27,4 @@ tools/peers/sigstore-js.sh >&2
 tools/peers/engines.sh >&2
 tools/peers/conformance.sh >&2
 tools/peers/crane.sh >&2
+tools/peers/buildkit.sh >&2

@@ -1,5 +1,6 @@
 //! `schleuse build`, behind the flags: from which source, by which recipe, and whether it was built already.
 
+pub(crate) mod dockerfile;
 mod pushing;
 mod recipe;
 pub(crate) mod record;

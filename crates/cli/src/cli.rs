@@ -40,6 +40,7 @@ pub(crate) enum Verb {
     Verify(commands::verify::Args),
     Key(commands::key::Args),
     Retention(commands::retention::Args),
+    Image(commands::image::Args),
     Registry(commands::registry::Args),
     Config(commands::config::Args),
     Completions(commands::completions::Args),
@@ -54,7 +55,10 @@ pub(crate) enum Verb {
 /// How the verbs are listed in the help: what one uses every day, and what that is made of.
 const GROUPS: [(&str, &[&str]); 2] = [
     ("Daily", &["init", "build", "promote", "rollback", "resume", "status", "history", "why", "doctor", "demo"]),
-    ("Plumbing", &["key", "sign", "attest", "verify", "evidence", "retention", "registry", "config", "completions"]),
+    (
+        "Plumbing",
+        &["key", "sign", "attest", "verify", "evidence", "image", "retention", "registry", "config", "completions"],
+    ),
 ];
 
 const EXAMPLES: &str = "\

@@ -9,6 +9,7 @@ pub(crate) mod demo_app;
 pub(crate) mod evidence;
 pub(crate) mod hidden;
 pub(crate) mod history;
+pub(crate) mod image;
 pub(crate) mod key;
 pub(crate) mod promote;
 pub(crate) mod registry;
@@ -43,6 +44,7 @@ pub(crate) async fn run(verb: Verb, context: &Context) -> Result<Exit, Failure> 
         Verb::Verify(args) => verify::run(&args, context).await,
         Verb::Key(args) => key::run(&args, context).await,
         Verb::Retention(args) => retention::run(&args, context).await,
+        Verb::Image(args) => image::run(&args, context).await,
         Verb::Registry(args) => registry::run(args, context).await,
         Verb::Config(args) => config::run(&args, context),
         Verb::Completions(args) => completions::run(&args, context),
@@ -66,6 +68,7 @@ impl Verb {
             | Self::Attest(_)
             | Self::Evidence(_)
             | Self::Verify(_)
+            | Self::Image(_)
             | Self::Key(_)
             | Self::Retention(_)
             | Self::Config(_)

@@ -1,15 +1,13 @@
 //! The project around us: the configuration, and the client, image and trust it describes.
 
+mod registry;
+
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
-use schleuse_client::credentials::{DockerConfig, FirstOf, StaticCredentials};
-use schleuse_client::{Client, ClientBuilder, Deadlines, RetryPolicy};
-use schleuse_config::env::{self, Environment};
+use schleuse_config::env;
 use schleuse_config::{Config, FILE_NAME, Flags, KeyRole, MAX_BYTES, Source, policy, policy_digest};
 use schleuse_model::{Digest, Exit, Explain, Repository};
-use schleuse_oci::{Credential, CredentialSource};
 use schleuse_sign::{Revocation, Role, Trust, TrustedKey};
 
 use crate::context::Context;
@@ -17,6 +15,7 @@ use crate::failure::Failure;
 use crate::files::{self, FileError};
 use crate::git::Git;
 use crate::keys::{self, KeyReference};
+pub(crate) use registry::Patience;
 
 /// The configuration and where it lies.
 #[derive(Debug)]
@@ -131,48 +130,6 @@ impl Project {
         Ok(remote.ok_or(ProjectError::NoSource)?)
     }
 
-    /// A registry client with the logins that are at hand. `image` is what `REGISTRY_USERNAME` is for where `REGISTRY_URL` does
-    /// not say.
-    pub(crate) fn client(&self, context: &Context, image: &Repository) -> Result<Client, Failure> {
-        self.patient_client(context, image, Patience::Usual)
-    }
-
-    /// The same, with this much patience for a registry that does not answer.
-    pub(crate) fn patient_client(
-        &self,
-        context: &Context,
-        image: &Repository,
-        patience: Patience,
-    ) -> Result<Client, Failure> {
-        let connection = &self.config.connection;
-        let mut sources: Vec<Arc<dyn CredentialSource>> = Vec::new();
-        if let Some(login) = &connection.login {
-            let host = login.registry.clone().unwrap_or_else(|| image.host().to_owned());
-            let (username, password) = (login.username.clone(), login.password.clone());
-            sources.push(Arc::new(StaticCredentials::new().with(host, Credential::Basic { username, password })));
-        }
-        sources.extend(
-            login_files(&context.environment)
-                .into_iter()
-                .map(|path| -> Arc<dyn CredentialSource> { Arc::new(DockerConfig::new(path)) }),
-        );
-        let mut builder = ClientBuilder::default()
-            .credentials(Arc::new(FirstOf(sources)))
-            .insecure_hosts(connection.insecure_registries.clone())
-            .clock(context.clock.clone());
-        if let Some(path) = context.environment.get(&env::SSL_CERT_FILE) {
-            builder = builder.extra_ca(files::read(Path::new(path), AUTHORITIES_LIMIT)?);
-        }
-        if patience == Patience::Short {
-            builder = builder.retry(RetryPolicy { attempts: 2, ..RetryPolicy::default() }).deadlines(Deadlines {
-                connect: SHORT,
-                operation: SHORT * 2,
-                ..Deadlines::default()
-            });
-        }
-        Ok(builder.build()?)
-    }
-
     /// The trusted keys of [trust], read from their files, each with its roles.
     pub(crate) fn trust(&self, context: &Context) -> Result<Trust, Failure> {
         let trusted = &self.config.policy.trust;
@@ -224,21 +181,6 @@ impl Project {
     }
 }
 
-/// How long to wait for a registry that does not answer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Patience {
-    /// The client's own: a registry that restarts is waited for.
-    Usual,
-    /// Going back does not need the registry, and users wait.
-    Short,
-}
-
-/// The connect deadline of a short patience.
-const SHORT: std::time::Duration = std::time::Duration::from_secs(3);
-
-/// The most that is read of `SSL_CERT_FILE`: Debian's whole bundle has 220 KiB.
-const AUTHORITIES_LIMIT: usize = 8 << 20;
-
 /// The nearest file upwards, up to the checkout's root; outside a checkout, only here. Not beyond: a file above (in `/tmp`, say)
 /// may be anybody's, and it decides whose signatures are believed.
 fn nearest(from: &Path) -> Option<PathBuf> {
@@ -249,15 +191,6 @@ fn nearest(from: &Path) -> Option<PathBuf> {
 /// The path as a person would write it from here.
 fn shown(path: &Path, here: &Path) -> String {
     path.strip_prefix(here).unwrap_or(path).display().to_string()
-}
-
-/// Where `docker login` and `podman login` keep what they know.
-fn login_files(environment: &Environment) -> Vec<PathBuf> {
-    let get = |variable| environment.get(variable).map(PathBuf::from);
-    let docker = get(&env::DOCKER_CONFIG).or_else(|| Some(get(&env::HOME)?.join(".docker")));
-    let podman = get(&env::REGISTRY_AUTH_FILE)
-        .or_else(|| Some(get(&env::XDG_RUNTIME_DIR)?.join("containers").join("auth.json")));
-    [docker.map(|folder| folder.join("config.json")), podman].into_iter().flatten().collect()
 }
 
 #[cfg(test)]

@@ -288,6 +288,12 @@ pub enum Rule {
     /// Health: a polling loop without a pause.
     #[error("must not be zero")]
     Zero,
+    /// `dockerfile`, `context`, … with the builder `layers`.
+    #[error("has no effect without builder = \"buildx\" or \"buildah\"")]
+    NeedsDockerfileBuilder,
+    /// `copy`, `base`, … with a Dockerfile.
+    #[error("has no effect with a Dockerfile, which says that itself; it is for builder = \"layers\"")]
+    NeedsLayersBuilder,
     /// Half of a login.
     #[error("is set but not its other half: a login needs REGISTRY_USERNAME and REGISTRY_PASSWORD")]
     HalfALogin,

@@ -46,10 +46,34 @@ pub enum Commit {
     Git,
 }
 
-/// `[build]`: layers from folders, on a base.
+/// Who builds.
+#[derive(Clone, Copy, Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Builder {
+    /// Schleuse itself, from folders: `copy`.
+    Layers,
+    /// `docker buildx`, from a Dockerfile.
+    Buildx,
+    /// `buildah`, from a Dockerfile.
+    Buildah,
+}
+
+/// `[build]`: layers from folders, on a base; or a Dockerfile, by another builder.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Build {
+    /// Who builds: `layers`, `buildx` or `buildah`. Default: `layers`.
+    pub builder: Option<Builder>,
+    /// The Dockerfile for `buildx` and `buildah`, relative to the configuration file. Default: `Dockerfile`.
+    pub dockerfile: Option<String>,
+    /// The folder that a Dockerfile copies from, relative to the configuration file. Default: the file's own folder.
+    pub context: Option<String>,
+    /// The stage of a Dockerfile to stop at.
+    pub target: Option<String>,
+    /// A Dockerfile's `ARG`s. Never secrets: they stand in the image's history.
+    pub args: BTreeMap<String, String>,
+    /// How long `buildx` or `buildah` may take. Default: `30m`.
+    pub timeout: Option<String>,
     /// `scratch`, an image reference, or `oci:<folder>` for an OCI layout. Default: `scratch`.
     pub base: Option<String>,
     /// What is copied into the image. Each entry is one layer, in this order.

@@ -9,7 +9,7 @@ mod trust;
 
 use schleuse_model::EnvironmentName;
 
-pub use build::{Base, Build, Copied, Owner, Platform};
+pub use build::{Base, Build, Builder, Copied, Dockerfile, Owner, Platform};
 pub use connection::{Connection, Login};
 pub use target::{Health, Host, Target, VersionAssert};
 

@@ -236,6 +236,25 @@ fn paths_of_layers_stay_where_they_belong() {
 }
 
 #[test]
+fn a_dockerfile_has_its_own_keys_and_they_stay_in_the_project() {
+    let config = try_load("[build]\nbuilder = 'buildah'\ncontext = 'services/billing'\nargs = { A = '1' }\n").unwrap();
+    let dockerfile = config.build.unwrap().dockerfile.unwrap();
+    assert_eq!((dockerfile.file.as_str(), dockerfile.context.as_str()), ("Dockerfile", "services/billing"));
+    assert_eq!(dockerfile.timeout, Duration::from_secs(30 * 60));
+    let with = |lines: &str| refused(&format!("[build]\nbuilder = 'buildx'\n{lines}\n"));
+    assert!(with("copy = [{ from = 'a', to = '/a' }]").contains("`copy` in [build] has no effect with a Dockerfile"));
+    assert!(with("base = 'scratch'").contains("has no effect with a Dockerfile"));
+    for path in ["dockerfile = '/etc/x'", "context = '../..'", "dockerfile = ''"] {
+        assert!(with(path).contains("a relative path that stays in the project"), "{path}");
+    }
+    assert!(with("target = '--privileged'").contains("the name of a stage"));
+    assert!(with("args = { 'A B' = 'x' }").contains("a variable's name"));
+    assert!(with("timeout = '0s'").contains("must not be zero"));
+    assert!(refused("[build]\nbuilder = 'kaniko'\n").contains("buildx"));
+    assert!(refused("[build]\ntarget = 'x'\n").contains("has no effect without builder = \"buildx\" or \"buildah\""));
+}
+
+#[test]
 fn flag_beats_file_and_config_show_says_so() {
     let flags = Flags { image: Some("localhost:5000/other".to_owned()), ..Flags::default() };
     let config = load(Source { name: "s.toml", text: SMALLEST }, &flags, &Environment::default()).unwrap();

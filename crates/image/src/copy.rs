@@ -1,5 +1,7 @@
 //! An image from any source to any destination, by raw bytes: digests and signatures hold.
 
+mod evidence;
+
 use std::fmt::Debug;
 use std::path::Path;
 
@@ -8,6 +10,9 @@ use schleuse_model::json::JsonError;
 use schleuse_model::{Digest, Exit, Explain, PinnedRef, Repository, Tag};
 use schleuse_oci::{Body, Descriptor, Manifest, Pull, Push, media_type};
 
+pub use evidence::{CopiedEvidence, Holder, copy_evidence};
+
+use crate::select::SelectError;
 use crate::work;
 
 /// How many blobs are on their way at once. Docker's and containerd's number: more gains little on one line and provokes rate
@@ -18,8 +23,15 @@ pub const MAX_CHILDREN: usize = 128;
 /// The most blobs of one manifest that are copied: config and layers. Docker's own limit is 127 layers.
 pub const MAX_BLOBS: usize = 512;
 
+/// The most bytes of all manifests of an index: they are in memory together. Real ones have some KiB each.
+pub const MAX_MANIFEST_BYTES: usize = 32 << 20;
+
 /// Told while content moves, from several tasks at once. Must not block.
 pub trait Progress: Debug + Send + Sync {
+    /// These blobs will be told of, one by one; called again when more are known.
+    fn expect(&self, blobs: &[Descriptor]) {
+        let _ = blobs;
+    }
     /// A blob is at its destination.
     fn blob(&self, blob: &Descriptor, moved: Moved);
     /// A manifest is at its destination.
@@ -77,12 +89,24 @@ pub enum CopyError {
         /// What is too much.
         what: &'static str,
     },
+    /// Two images for one platform in one index.
+    #[error("{digest} is for {platform}, and so is another image")]
+    SamePlatform {
+        /// The second.
+        digest: Digest,
+        /// The platform.
+        platform: String,
+    },
+    /// The index has nothing for the platform.
+    #[error(transparent)]
+    Select(#[from] SelectError),
 }
 
 impl Explain for CopyError {
     fn exit(&self) -> Exit {
         match self {
             Self::Registry(error) => error.exit(),
+            Self::Select(_) | Self::SamePlatform { .. } => Exit::Usage,
             _ => Exit::Error,
         }
     }
@@ -90,6 +114,8 @@ impl Explain for CopyError {
     fn hints(&self) -> Vec<String> {
         match self {
             Self::Registry(error) => error.hints(),
+            Self::Select(error) => error.hints(),
+            Self::SamePlatform { .. } => vec!["an index has one image for each platform".to_owned()],
             _ => Vec::new(),
         }
     }
@@ -114,28 +140,20 @@ pub struct Route<'a> {
 
 /// Copies `digest`, an image or an index with all its children, and points `tags` at it last, so that no tag ever names an
 /// incomplete image. Content that is missing at the source is an error, never skipped. Copying what is there already changes
-/// nothing.
+/// nothing, so a copy that was cut short goes on where it stopped.
 ///
 /// # Errors
 /// [`CopyError`].
 pub async fn copy(route: Route<'_>, digest: &Digest, tags: &[Tag]) -> Result<Manifest, CopyError> {
     let top = fetch(route, digest).await?;
-    if media_type::is_index(top.media_type()) {
-        let index = top.as_index().map_err(|source| malformed(&top, source))?;
-        if index.manifests.len() > MAX_CHILDREN {
-            return Err(CopyError::TooMuch { digest: digest.clone(), what: "more children than an image has" });
-        }
-        for child in &index.manifests {
-            if media_type::is_index(&child.media_type) {
-                return Err(CopyError::TooMuch { digest: digest.clone(), what: "an index among its children" });
-            }
-            let manifest = fetch(route, &child.digest).await?;
-            copy_blobs(route, &manifest).await?;
-            push_manifest(route, &manifest).await?;
-        }
-    } else {
-        copy_blobs(route, &top).await?;
-    }
+    let children = match media_type::is_index(top.media_type()) {
+        true => children(route, &top).await?,
+        false => Vec::new(),
+    };
+    let images = if media_type::is_index(top.media_type()) { &children[..] } else { std::slice::from_ref(&top) };
+    copy_all(route, blobs(images)?).await?;
+    let pushes: Vec<_> = children.iter().map(|child| push_manifest(route, child)).collect();
+    futures_util::stream::iter(pushes).buffer_unordered(CONCURRENT_BLOBS).try_collect::<()>().await?;
     push_manifest(route, &top).await?;
     for tag in tags {
         route.to.tag(&route.to_repository.tag(tag.clone()), &top).await?;
@@ -149,31 +167,65 @@ async fn fetch(route: Route<'_>, digest: &Digest) -> Result<Manifest, CopyError>
     Ok(route.from.manifest(&image).await?.ok_or_else(missing)?)
 }
 
+/// The manifests that an index lists.
+async fn children(route: Route<'_>, top: &Manifest) -> Result<Vec<Manifest>, CopyError> {
+    let too_much = |what| CopyError::TooMuch { digest: top.digest().clone(), what };
+    let mut listed = top.as_index().map_err(|source| malformed(top, source))?.manifests;
+    if listed.len() > MAX_CHILDREN {
+        return Err(too_much("more children than an image has"));
+    }
+    if listed.iter().any(|child| media_type::is_index(&child.media_type)) {
+        return Err(too_much("an index among its children"));
+    }
+    // What is listed twice is copied once.
+    listed.sort_by(|a, b| a.digest.cmp(&b.digest));
+    listed.dedup_by(|a, b| a.digest == b.digest);
+    let fetches: Vec<_> = listed.iter().map(|child| fetch(route, &child.digest)).collect();
+    let mut fetched = futures_util::stream::iter(fetches).buffered(CONCURRENT_BLOBS);
+    let (mut children, mut bytes) = (Vec::new(), 0);
+    while let Some(child) = fetched.try_next().await? {
+        bytes += child.bytes().len();
+        if bytes > MAX_MANIFEST_BYTES {
+            return Err(too_much("larger manifests than images have"));
+        }
+        children.push(child);
+    }
+    Ok(children)
+}
+
 async fn push_manifest(route: Route<'_>, manifest: &Manifest) -> Result<(), CopyError> {
     route.to.push_manifest(route.to_repository, manifest).await?;
     route.progress.manifest(manifest.digest());
     Ok(())
 }
 
-async fn copy_blobs(route: Route<'_>, manifest: &Manifest) -> Result<(), CopyError> {
-    if !media_type::is_image(manifest.media_type()) {
-        let media_type = crate::path::printable(manifest.media_type().as_bytes());
-        return Err(CopyError::NotAnImage { digest: manifest.digest().clone(), media_type });
+/// Layers and configurations of `images`, each once: equal ones (a base that all platforms share, the empty layer) would race with
+/// themselves.
+fn blobs(images: &[Manifest]) -> Result<Vec<Descriptor>, CopyError> {
+    let mut blobs = Vec::new();
+    for manifest in images {
+        if !media_type::is_image(manifest.media_type()) {
+            let media_type = crate::path::printable(manifest.media_type().as_bytes());
+            return Err(CopyError::NotAnImage { digest: manifest.digest().clone(), media_type });
+        }
+        let image = manifest.as_image().map_err(|source| malformed(manifest, source))?;
+        if image.layers.len() >= MAX_BLOBS {
+            return Err(CopyError::TooMuch {
+                digest: manifest.digest().clone(),
+                what: "more layers than an image has",
+            });
+        }
+        blobs.extend(image.layers);
+        blobs.push(image.config);
     }
-    let image = manifest.as_image().map_err(|source| malformed(manifest, source))?;
-    if image.layers.len() >= MAX_BLOBS {
-        return Err(CopyError::TooMuch { digest: manifest.digest().clone(), what: "more layers than an image has" });
-    }
-    let mut blobs = image.layers;
-    blobs.push(image.config);
-    // Equal layers (the empty one, often) would race with themselves.
     blobs.sort_by(|a, b| a.digest.cmp(&b.digest));
     blobs.dedup_by(|a, b| a.digest == b.digest);
-    copy_all(route, blobs).await
+    Ok(blobs)
 }
 
 /// Brings every one of `blobs` to the destination, [`CONCURRENT_BLOBS`] at once.
 pub(crate) async fn copy_all(route: Route<'_>, blobs: Vec<Descriptor>) -> Result<(), CopyError> {
+    route.progress.expect(&blobs);
     let moves: Vec<_> = blobs.into_iter().map(|blob| copy_blob(route, blob)).collect();
     futures_util::stream::iter(moves).buffer_unordered(CONCURRENT_BLOBS).try_collect::<()>().await
 }

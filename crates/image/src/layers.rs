@@ -27,6 +27,7 @@ use bytes::Bytes;
 use schleuse_model::{Commit, Digest, PinnedRef, Timestamp};
 use schleuse_oci::{Descriptor, Manifest, Platform, Pull};
 
+pub use assemble::source_labels;
 pub use error::BuildError;
 
 use crate::path::ImagePath;

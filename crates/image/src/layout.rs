@@ -7,7 +7,7 @@
 //! Reading verifies every digest. Writing goes through a passing name, fsync and rename; `index.json` changes under a lock on
 //! the folder, so that several processes can write, and a crash leaves the old index or the new one.
 
-mod read;
+pub(crate) mod read;
 mod write;
 
 use std::path::{Path, PathBuf};
@@ -138,6 +138,14 @@ impl Layout {
         let path = self.root.join("index.json");
         let bytes = read_small(&path, INDEX_LIMIT).map_err(|source| LayoutError::Io { path: path.clone(), source })?;
         json::from_untrusted(&bytes, bytes.len()).map_err(|source| LayoutError::Malformed { path, source })
+    }
+
+    /// The images that `index.json` lists, each once.
+    ///
+    /// # Errors
+    /// [`LayoutError`].
+    pub fn listed(&self) -> Result<Vec<crate::listing::Listed>, LayoutError> {
+        Ok(crate::listing::of_index(self.index()?))
     }
 
     /// Where the blob lies, or would.

@@ -56,7 +56,7 @@ pub struct BuildManifest {
     pub layers: Vec<LayerRecord>,
     /// `SOURCE_DATE_EPOCH`, not the time of the build.
     pub created: Timestamp,
-    /// Which builder: `layers`.
+    /// Which builder: `layers`, `buildx`, `buildah`.
     pub builder: String,
 }
 

@@ -29,9 +29,9 @@
 mod apply;
 mod error;
 mod limits;
-mod meter;
+pub(crate) mod meter;
 mod root;
-mod tarball;
+pub(crate) mod tarball;
 
 use std::path::Path;
 use std::sync::Arc;

@@ -118,12 +118,12 @@ impl Registry {
         Self {
             shared: Arc::new(shared),
             limits: Limits::DEFAULT,
+            clock: Arc::new(SystemClock),
             access: Access::Open,
             tls: None,
             observer: Observer::default(),
             read_only: false,
             sparse: false,
-            clock: Arc::new(SystemClock),
         }
     }
 

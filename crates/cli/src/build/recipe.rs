@@ -139,7 +139,7 @@ fn spec(project: &Project, build: &settings::Build, source: &SourceState) -> Res
 }
 
 /// The configured platform, or Linux on this machine's processor by Go's name for it.
-fn platform(configured: Option<&settings::Platform>) -> Platform {
+pub(super) fn platform(configured: Option<&settings::Platform>) -> Platform {
     let here = match std::env::consts::ARCH {
         "x86_64" => "amd64",
         "aarch64" => "arm64",

@@ -29,26 +29,28 @@ pub(crate) async fn existing<C: Pull + Referrers>(
     tag: &TagRef,
     trust: &Trust,
     source: &SourceState,
+    builder: &str,
 ) -> Result<Existing, Failure> {
     let Some(image) = client.resolve(tag).await? else { return Ok(Existing::None) };
     let from = Source { pull: client, referrers: client };
     Ok(match origin(from, &image, trust, &source.identity()).await? {
         Origin::Unknown => Existing::Unproven(image, "no trusted key says where it comes from".to_owned()),
         Origin::Elsewhere(difference) => Existing::Unproven(image, difference),
-        Origin::Proven(provenance) => match record(client, &image, tag, source, &provenance).await? {
+        Origin::Proven(provenance) => match record(client, &image, tag, source, &provenance, builder).await? {
             Some(build) => Existing::Ours(Box::new(build)),
             None => Existing::Unproven(image, "it is not a single image".to_owned()),
         },
     })
 }
 
-/// The build manifest of an image that was built before. `None`: it is none of our builder's.
+/// The build manifest of an image that was built before. `None`: it is no single image.
 async fn record<C: Pull>(
     client: &C,
     image: &PinnedRef,
     tag: &TagRef,
     source: &SourceState,
     provenance: &Provenance,
+    builder: &str,
 ) -> Result<Option<BuildManifest>, Failure> {
     let missing = |what: String| schleuse_oci::Error::Missing { what };
     let manifest = client.manifest(image).await?.ok_or_else(|| missing(image.to_string()))?;
@@ -78,6 +80,6 @@ async fn record<C: Pull>(
         base,
         layers,
         created: config.created.unwrap_or(source.created),
-        builder: "layers".to_owned(),
+        builder: builder.to_owned(),
     }))
 }

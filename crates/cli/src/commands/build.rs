@@ -8,7 +8,7 @@ use schleuse_model::{Exit, PinnedRef, Repository, Tag};
 use schleuse_sign::Trust;
 use serde::Serialize;
 
-use crate::build::{Existing, Pushing, Recipe, SourceArgs, SourceState, existing};
+use crate::build::{Existing, Pushing, Recipe, SourceArgs, SourceState, dockerfile, existing};
 use crate::context::Context;
 use crate::failure::Failure;
 use crate::files;
@@ -18,7 +18,7 @@ use crate::settings::ConnectionArgs;
 
 /// Build this commit's image and push it, tagged sha-<commit>
 ///
-/// The recipe is [build] in schleuse.toml. The same commit gives the same digest. If the commit's image is there already and a
+/// The recipe is [build] in schleuse.toml: folders, or a Dockerfile for buildx or buildah. The same commit gives the same digest. If the commit's image is there already and a
 /// trusted key says that this workflow built it from this commit, it is reused. stdout: the image by digest, nothing else.
 #[derive(clap::Args, Debug)]
 #[command(after_help = "\
@@ -93,7 +93,8 @@ async fn reusable(
         Trust::default()
     });
     let tag = image.tag(tag.clone());
-    match existing(client, &tag, &trust, source).await? {
+    let builder = dockerfile::name(Recipe::written(project)?);
+    match existing(client, &tag, &trust, source, builder).await? {
         Existing::None => Ok(None),
         Existing::Ours(build) => {
             context.printer.note(&format!("{} was built before, as a trusted key says: reused", source.commit.short()));
@@ -120,6 +121,9 @@ async fn built(
     client: &Client,
     context: &Context,
 ) -> Result<BuildManifest, Failure> {
+    if let Some(dockerfile) = &Recipe::written(project)?.dockerfile {
+        return dockerfile::build(project, dockerfile, source, (image, tag), client, context).await;
+    }
     let recipe = Recipe::read(project, source, client, context).await?;
     let work = context.work_folder()?;
     let progress = context.progress("building");

@@ -5,7 +5,9 @@
 mod config;
 mod demo;
 mod demo_app;
+mod dockerfile;
 mod evidence;
+mod image;
 mod interrupt;
 mod key;
 mod registry;

@@ -84,6 +84,7 @@ fn the_top_level_help() {
       attest        Say something about an image, signed: its origin, its SBOM, a scan, test results
       verify        Check that images are signed, or attested, by keys you trust
       evidence      List what is signed and attested about an image, and download it
+      image         Copy, tag, look at, list and join images: registries, layouts, archives
       retention     Show what a registry's cleanup must leave alone, and remove what may go
       registry      Run the embedded registry
       config        Show, check or describe the configuration
@@ -142,6 +143,7 @@ fn every_verb_explains_itself() {
         "verify",
         "attest",
         "evidence",
+        "image",
         "retention",
         "key",
         "registry",

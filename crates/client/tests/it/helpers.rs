@@ -1,11 +1,12 @@
 //! Credential helpers, run for real: `helpers/docker-credential-fixture`.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use schleuse_client::credentials::{DockerConfig, Helpers};
 use schleuse_model::{Explain as _, Repository};
 use schleuse_oci::{Credential, CredentialSource as _, Error, Pull as _};
+use tokio::time::Instant;
 
 use crate::fake::{Fake, image, quick, reply};
 

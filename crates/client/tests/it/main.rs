@@ -13,5 +13,6 @@ mod redirects;
 mod referrers;
 mod resume;
 mod retries;
+mod table;
 mod tls;
 mod writes;

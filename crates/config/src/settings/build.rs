@@ -2,17 +2,20 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::time::Duration;
 
 use schleuse_model::Reference;
 
 use super::reader::Reader;
 use crate::document::KeyPath;
-use crate::error::{What, clip};
+use crate::error::{Rule, What, clip};
 use crate::{Origin, raw};
 
 /// How the image is built.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Build {
+    /// `None`: Schleuse's own builder makes layers of `copy`.
+    pub dockerfile: Option<Dockerfile>,
     /// What lies below the layers.
     pub base: Base,
     /// The layers, in order.
@@ -32,6 +35,35 @@ pub struct Build {
     /// `None`: `linux` and this machine's architecture.
     pub platform: Option<Platform>,
 }
+
+/// A Dockerfile, and who builds it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Dockerfile {
+    /// Who.
+    pub builder: Builder,
+    /// The file, relative to the configuration file, below it.
+    pub file: String,
+    /// The folder that it copies from, likewise.
+    pub context: String,
+    /// The stage to stop at.
+    pub target: Option<String>,
+    /// Its `ARG`s.
+    pub args: BTreeMap<String, String>,
+    /// How long it may take.
+    pub timeout: Duration,
+}
+
+/// A builder of Dockerfiles.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Builder {
+    /// `docker buildx`.
+    Buildx,
+    /// `buildah`.
+    Buildah,
+}
+
+/// How long a Dockerfile may take to build: a cold cache and a slow package registry, and still an end.
+const DEFAULT_BUILD_TIMEOUT: Duration = Duration::from_secs(30 * 60);
 
 /// What lies below the layers.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -84,7 +116,12 @@ impl fmt::Display for Platform {
 
 pub(super) fn read(raw: &raw::Build, reader: &mut Reader<'_>) -> Build {
     let at = KeyPath::of(&["build"]);
-    let base = base(raw.base.as_deref(), &at.key("base"), reader);
+    let dockerfile = dockerfile(raw, &at, reader);
+    let base = match &dockerfile {
+        // What a Dockerfile stands on, it says itself.
+        Some(_) => Base::Scratch,
+        None => base(raw.base.as_deref(), &at.key("base"), reader),
+    };
     let copy = raw.copy.iter().enumerate().map(|(i, copy)| copied(copy, &at.key("copy").index(i), reader)).collect();
     for (key, arguments) in [("entrypoint", &raw.entrypoint), ("cmd", &raw.cmd)] {
         let path = at.key(key);
@@ -110,6 +147,7 @@ pub(super) fn read(raw: &raw::Build, reader: &mut Reader<'_>) -> Build {
         parsed
     });
     Build {
+        dockerfile,
         base,
         copy,
         entrypoint: raw.entrypoint.clone(),
@@ -120,6 +158,52 @@ pub(super) fn read(raw: &raw::Build, reader: &mut Reader<'_>) -> Build {
         expose: raw.expose.clone(),
         platform,
     }
+}
+
+/// The keys of the one builder have no effect with the other, and silence about it would hide a mistake.
+fn dockerfile(raw: &raw::Build, at: &KeyPath, reader: &mut Reader<'_>) -> Option<Dockerfile> {
+    let builder = match raw.builder {
+        None | Some(raw::Builder::Layers) => None,
+        Some(raw::Builder::Buildx) => Some(Builder::Buildx),
+        Some(raw::Builder::Buildah) => Some(Builder::Buildah),
+    };
+    let (foreign, rule): (&[&str], _) = match builder {
+        None => (&["dockerfile", "context", "target", "args", "timeout"], Rule::NeedsDockerfileBuilder),
+        Some(_) => {
+            (&["base", "copy", "entrypoint", "cmd", "env", "user", "workdir", "expose"], Rule::NeedsLayersBuilder)
+        }
+    };
+    for key in foreign {
+        let path = at.key(key);
+        if reader.stands(&path) {
+            reader.rule(&path, rule);
+        }
+    }
+    let builder = builder?;
+    let name = if builder == Builder::Buildx { "buildx" } else { "buildah" };
+    reader.show(&at.key("builder"), name, &reader.origin(&at.key("builder")));
+    let mut below = |key: &str, text: &Option<String>, default: &str| {
+        let path = at.key(key);
+        let value = reader.or(&path, text.clone(), default.to_owned());
+        let good = !value.value.is_empty() && !value.value.starts_with('/') && no_way_up(&value.value);
+        reader.need(good, &path, &value.value, "a relative path that stays in the project");
+        reader.show(&path, clip(&value.value), &value.origin);
+        value.value
+    };
+    let file = below("dockerfile", &raw.dockerfile, "Dockerfile");
+    let context = below("context", &raw.context, ".");
+    if let Some(target) = &raw.target {
+        let word = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.');
+        let good = target.starts_with(|c: char| c.is_ascii_alphanumeric()) && target.chars().all(word);
+        reader.need(good, &at.key("target"), target, "the name of a stage");
+    }
+    reader.variables(&at.key("args"), &raw.args);
+    let path = at.key("timeout");
+    let timeout = reader.duration(&path, raw.timeout.as_deref(), DEFAULT_BUILD_TIMEOUT);
+    if timeout.is_zero() {
+        reader.rule(&path, Rule::Zero);
+    }
+    Some(Dockerfile { builder, file, context, target: raw.target.clone(), args: raw.args.clone(), timeout })
 }
 
 fn base(text: Option<&str>, path: &KeyPath, reader: &mut Reader<'_>) -> Base {

@@ -8,7 +8,7 @@ use schleuse_oci::manifest::{Empty, History, RootFs, RuntimeConfig};
 use schleuse_oci::{Descriptor, ImageConfig, ImageManifest, media_type};
 
 use super::base::ReadBase;
-use super::{BuildError, Built, ImageSpec, NewLayer, Runtime};
+use super::{BuildError, Built, ImageSpec, NewLayer, Runtime, SourceInfo};
 
 const PREFIX: &str = "org.opencontainers.image.";
 
@@ -36,15 +36,20 @@ pub(super) fn check(spec: &ImageSpec) -> Result<Settings, BuildError> {
     }
     check_runtime(&spec.runtime)?;
     let created = Timestamp::from_seconds(spec.created.as_seconds());
+    Ok(Settings { seconds, created, labels: source_labels(&spec.source, created) })
+}
+
+/// What every image of ours says about its source, whoever built it: `promote` reads commit and version from there.
+pub fn source_labels(source: &SourceInfo, created: Timestamp) -> BTreeMap<String, String> {
     let mut labels = BTreeMap::from([
         (format!("{PREFIX}created"), created.to_string()),
-        (format!("{PREFIX}revision"), spec.source.commit.to_string()),
-        (format!("{PREFIX}source"), spec.source.uri.clone()),
+        (format!("{PREFIX}revision"), source.commit.to_string()),
+        (format!("{PREFIX}source"), source.uri.clone()),
     ]);
-    if let Some(version) = &spec.source.version {
+    if let Some(version) = &source.version {
         labels.insert(format!("{PREFIX}version"), version.clone());
     }
-    Ok(Settings { seconds, created, labels })
+    labels
 }
 
 fn check_runtime(runtime: &Runtime) -> Result<(), BuildError> {

@@ -80,15 +80,7 @@ impl Pull for Layout {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
             Err(source) => return Err(Error::Local { what, source }),
         };
-        // One byte more than promised is read, so that a longer file is noticed.
-        let reading = Reading {
-            file: file.take(blob.size.saturating_add(1)),
-            hasher: Hasher::new(blob.digest.algorithm()),
-            seen: 0,
-            blob: blob.clone(),
-            what,
-        };
-        Ok(Some(Box::pin(stream::try_unfold(reading, Reading::next))))
+        Ok(Some(verified(file, u64::MAX, blob, what)))
     }
 
     async fn tags(&self, repository: &Repository, prefix: &str, limit: usize) -> Result<Vec<Tag>, Error> {
@@ -128,6 +120,19 @@ impl Layout {
     }
 }
 
+/// The next `length` bytes of `file`, if they are `blob`.
+pub(crate) fn verified(file: tokio::fs::File, length: u64, blob: &Descriptor, what: String) -> BodyStream {
+    // One byte more than promised is read, so that more than that is noticed.
+    let reading = Reading {
+        file: file.take(length.min(blob.size.saturating_add(1))),
+        hasher: Hasher::new(blob.digest.algorithm()),
+        seen: 0,
+        blob: blob.clone(),
+        what,
+    };
+    Box::pin(stream::try_unfold(reading, Reading::next))
+}
+
 struct Reading {
     file: tokio::io::Take<tokio::fs::File>,
     hasher: Hasher,
@@ -160,7 +165,7 @@ impl Reading {
 
 /// What a manifest that is only reachable by its digest (a child of an index) says it is. Old OCI manifests say nothing; then
 /// the field that only one of the two has decides.
-fn own_media_type(bytes: &Bytes, image: &PinnedRef) -> Result<String, Error> {
+pub(crate) fn own_media_type(bytes: &Bytes, image: &PinnedRef) -> Result<String, Error> {
     #[derive(Deserialize)]
     #[serde(rename_all = "camelCase")]
     struct Probe {

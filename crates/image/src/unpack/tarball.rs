@@ -9,25 +9,25 @@ use tar::Header;
 
 use super::error::{LayerError, TarError};
 use super::limits::{Limit, Limits};
-use super::meter::Exceeded;
+use super::meter::{Exceeded, Meter};
 
 const BLOCK: usize = 512;
 
 /// One entry, as the archive has it: nothing is checked yet.
 #[derive(Debug)]
-pub(super) struct Item {
-    pub(super) path: Vec<u8>,
-    pub(super) kind: ItemKind,
-    pub(super) mode: u32,
-    pub(super) uid: u64,
-    pub(super) gid: u64,
+pub(crate) struct Item {
+    pub(crate) path: Vec<u8>,
+    pub(crate) kind: ItemKind,
+    pub(crate) mode: u32,
+    pub(crate) uid: u64,
+    pub(crate) gid: u64,
     /// Seconds since 1970.
-    pub(super) mtime: u64,
-    pub(super) size: u64,
+    pub(crate) mtime: u64,
+    pub(crate) size: u64,
 }
 
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum ItemKind {
+pub(crate) enum ItemKind {
     File,
     Folder,
     Symlink(Vec<u8>),
@@ -39,7 +39,7 @@ pub(super) enum ItemKind {
 
 /// The archive. Reading from it reads the content of the entry that [`Tarball::next`] gave last.
 #[derive(Debug)]
-pub(super) struct Tarball<R> {
+pub(crate) struct Tarball<R> {
     inner: R,
     /// Bytes of the current entry's content that were not read yet.
     left: u64,
@@ -67,13 +67,26 @@ struct Pax {
     sparse: bool,
 }
 
-impl<R: Read> Tarball<R> {
-    pub(super) fn new(inner: R, limits: &Limits) -> Self {
+/// A stream of which parts are passed over.
+pub(crate) trait Skip: Read {
+    /// Goes on `amount` bytes; how many there were.
+    fn pass(&mut self, amount: u64) -> io::Result<u64>;
+}
+
+/// What is metered is read: it counts, and is hashed.
+impl<R: Read> Skip for Meter<R> {
+    fn pass(&mut self, amount: u64) -> io::Result<u64> {
+        io::copy(&mut self.take(amount), &mut io::sink())
+    }
+}
+
+impl<R: Skip> Tarball<R> {
+    pub(crate) fn new(inner: R, limits: &Limits) -> Self {
         Self { inner, left: 0, padding: 0, extension_bytes: limits.extension_bytes }
     }
 
     /// The next entry; what is left of the one before is skipped.
-    pub(super) fn next(&mut self) -> Result<Option<Item>, LayerError> {
+    pub(crate) fn next(&mut self) -> Result<Option<Item>, LayerError> {
         let mut extensions = Extensions::default();
         loop {
             self.skip()?;
@@ -104,8 +117,13 @@ impl<R: Read> Tarball<R> {
         }
     }
 
+    /// What it is read from.
+    pub(crate) const fn inner(&self) -> &R {
+        &self.inner
+    }
+
     /// Reads what follows the archive's end, so that all of it is counted and hashed.
-    pub(super) fn finish(mut self) -> Result<R, LayerError> {
+    pub(crate) fn finish(mut self) -> Result<R, LayerError> {
         io::copy(&mut self.inner, &mut io::sink()).map_err(reading)?;
         Ok(self.inner)
     }
@@ -149,7 +167,7 @@ impl<R: Read> Tarball<R> {
 
     fn skip(&mut self) -> Result<(), LayerError> {
         let amount = self.left.saturating_add(self.padding);
-        let skipped = io::copy(&mut (&mut self.inner).take(amount), &mut io::sink()).map_err(reading)?;
+        let skipped = self.inner.pass(amount).map_err(reading)?;
         (self.left, self.padding) = (0, 0);
         if skipped == amount { Ok(()) } else { Err(TarError::Short.into()) }
     }
@@ -171,7 +189,7 @@ impl<R: Read> Read for Tarball<R> {
 }
 
 /// An error that came through `io`, as what it was.
-pub(super) fn reading(error: io::Error) -> LayerError {
+pub(crate) fn reading(error: io::Error) -> LayerError {
     let inner = error.get_ref();
     if let Some(Exceeded { limit, allowed }) = inner.and_then(|inner| inner.downcast_ref()).copied() {
         return LayerError::Limit { limit, allowed };

@@ -142,7 +142,7 @@ impl Push {
         Ok(())
     }
 
-    /// Everything it names is there: link and bytes. Nothing of it is collected meanwhile, as the collector wants the repository's
+    /// Everything it names is there: link and bytes, unless the registry takes what is sparse. Nothing of it is collected meanwhile, as the collector wants the repository's
     /// lock too.
     fn check_content(&self, shared: &Shared) -> Result<(), Problem> {
         let (store, name) = (&*shared.store, &self.name);

@@ -64,7 +64,9 @@ fn run<S: Strategy>(cases: u32, written: u32, images: S, layers: impl Fn(S::Valu
     let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
     let bench = Bench::new();
     let good = Cell::new(0);
-    let config = ProptestConfig { cases, failure_persistence: None, ..ProptestConfig::default() };
+    let config = crate::cases(cases);
+    // As many of them in a long run.
+    let written = written * (config.cases / cases);
     let result = TestRunner::new(config).run(&images, |image| {
         let (memory, image) = Memory::image(layers(image));
         let unpacked = runtime.block_on(bench.unpack_from(&memory, &image, Ownership::Ours));
