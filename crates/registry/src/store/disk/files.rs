@@ -7,7 +7,7 @@ use std::collections::HashSet;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use schleuse_model::Timestamp;
 
@@ -73,49 +73,47 @@ impl Files {
 
     /// Makes folders in `parent` and, before, that folder itself, with one sync for all of them.
     pub(crate) fn ensure_folders(&self, parent: &Path, names: &[&str]) -> Result<(), Error> {
-        let mut made = self.made.lock().unwrap_or_else(PoisonError::into_inner);
-        self.make_folders(&mut made, parent, names)
-    }
-
-    fn make_folders(&self, made: &mut HashSet<PathBuf>, parent: &Path, names: &[&str]) -> Result<(), Error> {
         /// The set is a cache; when it has grown beyond this it starts anew.
         const REMEMBERED: usize = 100_000;
-        let mut missing = names.iter().map(|name| parent.join(name)).collect::<Vec<_>>();
-        missing.retain(|folder| !made.contains(folder));
+        let mut missing: Vec<_> = names.iter().map(|name| parent.join(name)).collect();
+        missing.retain(|folder| !self.made().contains(folder));
         if missing.is_empty() {
             return Ok(());
         }
-        if let Some(above) = parent.parent() {
-            let name = parent.file_name().and_then(|name| name.to_str()).unwrap_or_default();
-            self.make_folders(made, above, &[name])?;
-        }
-        if made.len() > REMEMBERED {
-            made.clear();
+        if !parent.as_os_str().is_empty() {
+            self.ensure_folder(parent)?;
         }
         let mut ours = Vec::new();
-        let mut create = || {
+        let create = || {
             for folder in &missing {
                 match self.volume.create_folder(folder) {
                     Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
                     result => {
-                        result.map_err(self.failed("create the folder", folder))?;
+                        result?;
                         ours.push(folder);
                     }
                 }
             }
-            self.volume.sync_folder(parent).map_err(self.failed("sync the folder", parent))
+            Ok(())
         };
-        if let Err(error) = create() {
-            // So that the next try makes them anew, and does not trust a sync of what this one may have lost. They are empty: who
-            // wants to use them waits for the lock.
+        if let Err(error) = self.changing(parent, "create folders in", parent, create) {
+            // So that the next try makes them anew, and does not trust a sync of what this one may have lost.
             for folder in ours {
                 let _ = self.volume.remove_folder(folder);
             }
             return Err(error);
         }
         ours.into_iter().for_each(|folder| self.folders.own(folder));
+        let mut made = self.made();
+        if made.len() > REMEMBERED {
+            made.clear();
+        }
         made.extend(missing);
         Ok(())
+    }
+
+    fn made(&self) -> MutexGuard<'_, HashSet<PathBuf>> {
+        self.made.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Makes the entries of `folder` that can be seen durable, whoever made them. A folder that does not exist has none.
