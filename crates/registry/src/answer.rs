@@ -5,7 +5,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use futures_util::stream;
+use futures_util::{StreamExt, stream};
 use http::header::{self, HeaderName, HeaderValue};
 use http::{Response, StatusCode};
 use http_body_util::combinators::UnsyncBoxBody;
@@ -19,7 +19,10 @@ use crate::store::Content;
 pub(crate) type Answer = Response<UnsyncBoxBody<Bytes, io::Error>>;
 
 /// How much of a blob is read at a time.
-const PIECE: usize = 256 << 10;
+const PIECE: usize = 128 << 10;
+
+/// How many pieces are read before they are asked for: while one leaves, the next one comes from the disk. A reader holds so many.
+const AHEAD: usize = 2;
 
 pub(crate) const DOCKER_CONTENT_DIGEST: HeaderName = HeaderName::from_static("docker-content-digest");
 
@@ -43,20 +46,17 @@ pub(crate) fn whole(status: StatusCode, media_type: &str, body: Bytes) -> Answer
 /// A part of `content`, read while it is sent.
 pub(crate) fn streamed(status: StatusCode, content: Arc<dyn Content>, range: Range<u64>) -> Answer {
     let length = range.end - range.start;
-    let pieces = stream::try_unfold((content, range), |(content, range)| async move {
-        if range.is_empty() {
-            return Ok::<_, io::Error>(None);
-        }
-        let wanted = usize::try_from(range.end - range.start).unwrap_or(PIECE).min(PIECE);
+    let starts = (range.start..range.end).step_by(PIECE);
+    let pieces = stream::iter(starts).map(move |start| {
+        let wanted = usize::try_from(range.end - start).unwrap_or(PIECE).min(PIECE);
         let source = content.clone();
-        let read = tokio::task::spawn_blocking(move || source.read_at(range.start, wanted));
-        let piece = read.await.map_err(io::Error::other)??;
-        if piece.is_empty() {
-            return Err(io::ErrorKind::UnexpectedEof.into());
+        let read = tokio::task::spawn_blocking(move || source.read_at(start, wanted));
+        async move {
+            let piece = read.await.map_err(io::Error::other)??;
+            if piece.len() == wanted { Ok(Frame::data(piece)) } else { Err(io::ErrorKind::UnexpectedEof.into()) }
         }
-        let next = range.start + piece.len() as u64..range.end;
-        Ok(Some((Frame::data(piece), (content, next))))
     });
+    let pieces = pieces.buffered(AHEAD);
     let mut answer = Response::new(BodyExt::boxed_unsync(StreamBody::new(pieces)));
     *answer.status_mut() = status;
     set(&mut answer, header::CONTENT_TYPE, "application/octet-stream");

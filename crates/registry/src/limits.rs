@@ -5,8 +5,8 @@ use std::time::Duration;
 /// Bounds on everything a client can make the registry hold or wait for. [`Limits::DEFAULT`] unless set.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
-    /// Connections served at once; further ones wait in the kernel's queue. Each may occupy one thread of the blocking pool
-    /// while it transfers, so this stays below tokio's 512.
+    /// Connections served at once; further ones wait in the kernel's queue. An idle one holds a place and some kilobytes, one that
+    /// transfers a megabyte and two files.
     pub connections: usize,
     /// How long a request's header may take to arrive, and how long a connection may idle between two requests.
     pub header_wait: Duration,
@@ -31,7 +31,7 @@ pub struct Limits {
 impl Limits {
     /// What holds unless it is set otherwise: room for any real image, and nothing that a stuck client could hold for long.
     pub const DEFAULT: Self = Self {
-        connections: 256,
+        connections: 1024,
         header_wait: Duration::from_secs(60),
         handshake: Duration::from_secs(10),
         stall: Duration::from_secs(30),

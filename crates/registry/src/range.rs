@@ -42,7 +42,38 @@ fn number(text: &str) -> Option<u64> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
+
+    proptest! {
+        /// Whatever is asked, what is served lies within the content; a range that is in it is served as asked.
+        #[test]
+        fn a_part_lies_within(header in "(bytes)?=?[0-9]{0,21}-?[0-9]{0,21}[,;a-z -]{0,3}", length in any::<u64>()) {
+            if let Wanted::Part(part) = wanted(Some(&header), length) {
+                prop_assert!(part.start < part.end && part.end <= length);
+            }
+        }
+
+        #[test]
+        fn a_range_that_fits_is_served(length in 1..u64::MAX, a in any::<u64>(), b in any::<u64>()) {
+            let (first, last) = (a % length, b % length);
+            let (first, last) = (first.min(last), first.max(last));
+            prop_assert_eq!(wanted(Some(&format!("bytes={first}-{last}")), length), Wanted::Part(first..last + 1));
+            prop_assert_eq!(wanted(Some(&format!("bytes={first}-")), length), Wanted::Part(first..length));
+            let forms = [format!("{first}-{last}"), format!("bytes {first}-{last}/*"), format!("bytes={first}-{last}/9")];
+            for form in forms {
+                prop_assert_eq!(chunk(&form), Some(first..last + 1));
+            }
+        }
+
+        #[test]
+        fn a_chunk_has_bytes(text in "(bytes)?[ =]?.{0,50}|[0-9]{0,21}-[0-9]{0,21}(/.{0,5})?") {
+            if let Some(chunk) = chunk(&text) {
+                prop_assert!(chunk.start < chunk.end);
+            }
+        }
+    }
 
     #[test]
     fn downloads() {

@@ -181,7 +181,47 @@ pub(crate) fn percent_encode(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
+
+    /// Parts that paths are made of, and what attackers put between them.
+    const PART: &str = "v2|[a-z0-9]{1,5}|blobs|uploads|manifests|tags|list|referrers|sha256:[0-9a-f]{64}|\\.{1,2}|\
+                        %2[ef]|%2e%2e|%00|%|_x|[A-Z]{1,3}|.{0,6}";
+
+    proptest! {
+        /// Whatever the path: no panic, and a name that was taken is one that leads nowhere else on a disk.
+        #[test]
+        fn any_path(parts in proptest::collection::vec(PART, 0..9)) {
+            for path in [format!("/v2/{}", parts.join("/")), parts.join("/")] {
+                let name = match Route::parse(&path) {
+                    Ok(Route::Blob(name, _) | Route::Uploads(name) | Route::Upload(name, _) | Route::TagList(name)) => name,
+                    Ok(Route::Manifest(name, _) | Route::Referrers(name, _)) => name,
+                    Ok(Route::Base) | Err(_) => continue,
+                };
+                prop_assert!(!name.as_str().is_empty() && name.as_str().is_ascii());
+                for part in name.as_str().split('/') {
+                    prop_assert!(part.starts_with(|c: char| c.is_ascii_lowercase() || c.is_ascii_digit()), "{}", name);
+                    prop_assert!(!part.contains(['%', '\\', '\0', ':']) && !part.contains(".."), "{}", name);
+                }
+            }
+        }
+
+        /// What is written into a `Link` is read again.
+        #[test]
+        fn escapes_come_back(text in ".{0,30}") {
+            prop_assert_eq!(percent_decode(&percent_encode(&text)), Some(text.clone()));
+            let query = Query::parse(Some(&format!("n=1&last={}&last=x", percent_encode(&text))));
+            prop_assert_eq!(query.get("last"), Some(text.as_str()));
+            prop_assert_eq!(query.all("last").count(), 2);
+        }
+
+        #[test]
+        fn any_query(text in "[a-z&=%0-9]{0,40}|.{0,40}") {
+            let query = Query::parse(Some(&text));
+            let _ = (query.get("digest").is_some(), query.digest("digest"));
+        }
+    }
 
     fn name(text: &str) -> Name {
         Name::parse(text).unwrap()

@@ -92,7 +92,53 @@ impl Shape {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
+
+    fn descriptor() -> impl Strategy<Value = String> {
+        let digest = prop_oneof![
+            "[a-z]{1,9}".prop_map(|text| Digest::sha256(text.as_bytes()).to_string()),
+            "sha(256|512):[0-9a-g]{0,128}",
+        ];
+        (digest, any::<i64>(), "[a-z/.+]{0,20}").prop_map(|(digest, size, media_type)| {
+            format!(r#"{{"mediaType":"{media_type}","digest":"{digest}","size":{size}}}"#)
+        })
+    }
+
+    /// A member of a manifest, right or wrong.
+    fn member() -> impl Strategy<Value = String> {
+        let list = proptest::collection::vec(descriptor(), 0..3).prop_map(|list| format!("[{}]", list.join(",")));
+        let value =
+            prop_oneof![descriptor(), list, Just("2".to_owned()), Just("null".to_owned()), "\"[a-z/+.]{0,30}\""];
+        let names = "schemaVersion|mediaType|artifactType|config|layers|manifests|subject|annotations|other";
+        (names, value).prop_map(|(name, value)| format!("\"{name}\":{value}"))
+    }
+
+    proptest! {
+        /// Whatever is pushed: no panic; what is taken as an index names no blobs, and what is taken as an image no manifests;
+        /// everything it names stands in it; and what it is listed as among referrers says what it is.
+        #[test]
+        fn any_manifest(members in proptest::collection::vec(member(), 0..8), image in any::<bool>()) {
+            let text = format!("{{\"schemaVersion\":2,{}}}", members.join(",")).replace(",}", "}");
+            let media_type = if image { media_type::IMAGE_MANIFEST } else { media_type::IMAGE_INDEX };
+            for sent in [Some(media_type), None, Some("text/plain")] {
+                let Ok(shape) = parse(sent, &text) else { continue };
+                prop_assert!(shape.blobs.is_empty() || shape.manifests.is_empty());
+                prop_assert!(media_type::is_image(&shape.media_type) || media_type::is_index(&shape.media_type));
+                for digest in shape.blobs.iter().chain(&shape.manifests).chain(&shape.subject) {
+                    prop_assert!(text.contains(&digest.to_string()));
+                }
+                let listed = shape.as_referrer(&Digest::sha256(text.as_bytes()), text.len());
+                prop_assert_eq!((listed.media_type, listed.size), (shape.media_type, text.len() as u64));
+            }
+        }
+
+        #[test]
+        fn any_bytes(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
+            let _ = Shape::parse(None, &Bytes::from(bytes), 100);
+        }
+    }
 
     fn parse(content_type: Option<&str>, text: &str) -> Result<Shape, Problem> {
         Shape::parse(content_type, &Bytes::copy_from_slice(text.as_bytes()), 4096)

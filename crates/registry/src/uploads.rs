@@ -98,12 +98,13 @@ impl Uploads {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Starts one. `algorithm`: what its digest will be of, as far as known.
+    /// Starts one. `algorithm`: what its digest will be of, as far as known; `single`: it ends with this request.
     pub(crate) fn begin(
         self: &Arc<Self>,
         store: &dyn Store,
         name: &Name,
         algorithm: Algorithm,
+        single: bool,
         limits: &Limits,
     ) -> Result<Checkout, Problem> {
         let id = random_id()?;
@@ -117,7 +118,7 @@ impl Uploads {
             slots.insert(id.clone(), Slot::Busy);
         }
         drop(forgotten);
-        let mut checkout = Checkout { uploads: self.clone(), id: id.clone(), session: None };
+        let mut checkout = Checkout { uploads: self.clone(), id: id.clone(), session: None, single };
         let pending = store.begin(&id)?;
         let hasher = Hasher::new(algorithm);
         let session = Session { id, name: name.clone(), pending, hasher, algorithm, size: 0 };
@@ -146,7 +147,7 @@ impl Uploads {
         }
         match std::mem::replace(slot, Slot::Busy) {
             Slot::Idle { session, .. } => {
-                Ok(Checkout { uploads: self.clone(), id: id.to_owned(), session: Some(session) })
+                Ok(Checkout { uploads: self.clone(), id: id.to_owned(), session: Some(session), single: false })
             }
             Slot::Busy => Err(Problem::upload_busy()),
         }
@@ -165,6 +166,8 @@ pub(crate) struct Checkout {
     uploads: Arc<Uploads>,
     id: String,
     session: Option<Box<Session>>,
+    /// Nobody else can go on with it: it does not go back.
+    single: bool,
 }
 
 impl Checkout {
@@ -180,13 +183,17 @@ impl Checkout {
 
 impl Drop for Checkout {
     fn drop(&mut self) {
+        let session = self.session.take();
         let mut slots = self.uploads.slots();
-        match self.session.take() {
-            Some(session) => {
+        match session {
+            Some(session) if !self.single => {
                 slots.insert(std::mem::take(&mut self.id), Slot::Idle { session, since: Instant::now() });
             }
-            None => {
+            session => {
                 slots.remove(&self.id);
+                drop(slots);
+                // Its file is removed, at once or after what is being written to it: an unlink, short enough for any thread.
+                drop(session);
             }
         }
     }

@@ -5,7 +5,7 @@ use http::header::{self, HeaderMap};
 use http::{HeaderName, StatusCode};
 use schleuse_model::Digest;
 use schleuse_model::digest::Algorithm;
-use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
 
 use super::body::Body;
 use crate::answer::{self, Answer};
@@ -15,8 +15,8 @@ use crate::registry::Registry;
 use crate::route::{Name, Query};
 use crate::uploads::{Checkout, Session};
 
-/// Pieces between the network and the disk: a few, so that both work at once.
-const IN_FLIGHT: usize = 8;
+/// How much is written at a time, in bytes; as much again arrives meanwhile. An upload holds about a megabyte, whatever its size.
+const BATCH: usize = 512 << 10;
 
 const DOCKER_UPLOAD_UUID: HeaderName = HeaderName::from_static("docker-upload-uuid");
 
@@ -30,12 +30,14 @@ pub(crate) async fn start(registry: &Registry, name: Name, query: &Query, body: 
     let digest = query.digest("digest")?;
     let algorithm = digest.as_ref().map_or(Algorithm::Sha256, Digest::algorithm);
     let (limits, repository) = (registry.limits, name.clone());
+    // Of a single request nobody knows the id: nobody could go on with it.
+    let single = digest.is_some();
     let checkout =
-        registry.blocking(move |shared| shared.uploads.begin(&*shared.store, &repository, algorithm, &limits));
+        registry.blocking(move |shared| shared.uploads.begin(&*shared.store, &repository, algorithm, single, &limits));
     let mut checkout = checkout.await?;
     match digest {
         Some(digest) => {
-            let checkout = receive(registry, checkout, body, None, Broken::Forget).await?;
+            let checkout = receive(registry, checkout, body, None).await?;
             commit(registry, &name, checkout, digest).await
         }
         None => Ok(progress(StatusCode::ACCEPTED, &name, checkout.session()?)),
@@ -76,7 +78,7 @@ pub(crate) async fn append(
 ) -> Result<Answer, Problem> {
     let mut checkout = registry.shared.uploads.check_out(name, id)?;
     let expected = next_chunk(name, checkout.session()?, headers)?;
-    let mut checkout = receive(registry, checkout, body, expected, Broken::Keep).await?;
+    let mut checkout = receive(registry, checkout, body, expected).await?;
     Ok(progress(StatusCode::ACCEPTED, name, checkout.session()?))
 }
 
@@ -93,7 +95,7 @@ pub(crate) async fn finish(
     let digest = query.digest("digest")?.ok_or_else(missing)?;
     let mut checkout = registry.shared.uploads.check_out(name, id)?;
     let expected = next_chunk(name, checkout.session()?, headers)?;
-    let checkout = receive(registry, checkout, body, expected, Broken::Keep).await?;
+    let checkout = receive(registry, checkout, body, expected).await?;
     commit(registry, name, checkout, digest).await
 }
 
@@ -121,65 +123,68 @@ fn next_chunk(name: &Name, session: &Session, headers: &HeaderMap) -> Result<Opt
     }
 }
 
-enum Piece {
-    Data(Bytes),
-    End,
+/// The upload while its bytes are written: here, or in the hands of the thread that writes.
+enum Writer {
+    Idle(Checkout),
+    Busy(JoinHandle<Result<Checkout, Problem>>),
 }
 
-/// What becomes of the upload when the connection breaks.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Broken {
-    /// The client knows its id and can go on where it was.
-    Keep,
-    /// A single request: nobody knows its id.
-    Forget,
+impl Writer {
+    /// Waits for what is being written, then hands on `pieces`. No thread is held between two batches: a slow client costs none.
+    async fn write(self, pieces: Vec<Bytes>, limit: u64) -> Result<Self, Problem> {
+        let mut checkout = self.finish().await?;
+        Ok(Self::Busy(tokio::task::spawn_blocking(move || {
+            for piece in pieces {
+                if let Err(problem) = checkout.session()?.append(&piece, limit) {
+                    // What is stored and what was hashed may differ now.
+                    drop(checkout.take());
+                    return Err(problem);
+                }
+            }
+            Ok(checkout)
+        })))
+    }
+
+    async fn finish(self) -> Result<Checkout, Problem> {
+        match self {
+            Self::Idle(checkout) => Ok(checkout),
+            Self::Busy(writing) => writing.await.map_err(|_| Problem::ended())?,
+        }
+    }
 }
 
-/// Moves the body to the store: this task reads the network, one thread hashes and writes.
+/// Moves the body to the store: this task reads the network, while a thread hashes and writes what came before.
 async fn receive(
     registry: &Registry,
     mut checkout: Checkout,
     mut body: Body,
     expected: Option<u64>,
-    broken: Broken,
 ) -> Result<Checkout, Problem> {
     let limits = registry.limits;
     let before = checkout.session()?.size();
     let limit = expected.map_or(limits.blob_bytes, |length| before.saturating_add(length).min(limits.blob_bytes));
-    let (sender, mut receiver) = mpsc::channel(IN_FLIGHT);
-    let writer = tokio::task::spawn_blocking(move || {
-        while let Some(piece) = receiver.blocking_recv() {
-            match piece {
-                Piece::Data(bytes) => {
-                    if let Err(problem) = checkout.session()?.append(&bytes, limit) {
-                        // What is stored and what was hashed may differ now.
-                        drop(checkout.take());
-                        return Err(problem);
-                    }
-                }
-                Piece::End => return Ok(checkout),
+    let mut writer = Writer::Idle(checkout);
+    let (mut pieces, mut size) = (Vec::new(), 0);
+    let read = loop {
+        match body.next(&limits).await {
+            Ok(Some(piece)) => {
+                size += piece.len();
+                pieces.push(piece);
             }
+            Ok(None) => break Ok(()),
+            Err(problem) => break Err(problem),
         }
-        if broken == Broken::Forget {
-            drop(checkout.take());
+        if size >= BATCH {
+            size = 0;
+            writer = writer.write(std::mem::take(&mut pieces), limit).await?;
         }
-        Err(Problem::body("the connection was lost"))
-    });
-    let read = async {
-        while let Some(bytes) = body.next(&limits).await? {
-            if sender.send(Piece::Data(bytes)).await.is_err() {
-                // The writer has given up and says why.
-                return Ok(());
-            }
-        }
-        let _ = sender.send(Piece::End).await;
-        Ok::<_, Problem>(())
     };
-    let read = read.await;
-    drop(sender);
-    let written = writer.await.map_err(|_| Problem::ended())?;
+    if !pieces.is_empty() {
+        // Also when the connection broke: the client goes on after what it sees that we have.
+        writer = writer.write(pieces, limit).await?;
+    }
+    let mut checkout = writer.finish().await?;
     read?;
-    let mut checkout = written?;
     let received = checkout.session()?.size() - before;
     match expected {
         Some(expected) if received != expected => {

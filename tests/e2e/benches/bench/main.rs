@@ -39,12 +39,15 @@ mod memory;
 mod requests;
 mod rounds;
 mod scene;
+mod server;
+mod transfer;
 
 use std::process::ExitCode;
 
 use measure::{Bar, Figures, Series};
 use rounds::{Step, Timings};
-use scene::{Kind, Programs, Scene};
+use scene::Scene;
+use server::{Kind, Programs};
 
 /// `promote` less one key unlock, over `skopeo copy`.
 const PROMOTE_BAR: f64 = 1.0;
@@ -73,18 +76,39 @@ fn main() -> ExitCode {
         return memory::wrapper(arguments);
     }
     // `cargo test --benches` calls us without it: nothing to test here.
-    if !arguments.any(|argument| argument == "--bench") {
+    let (flags, parts): (Vec<_>, Vec<_>) = arguments.partition(|argument| argument.starts_with("--"));
+    if !flags.iter().any(|flag| flag == "--bench") {
         return ExitCode::SUCCESS;
     }
     let programs = Programs::at_hand();
-    let scene = Scene::new(Kind::Embedded, &programs);
+    let wanted = |part: &str| parts.is_empty() || parts.iter().any(|wanted| wanted == part);
+    let mut bars = Vec::new();
+    if wanted("promotion") {
+        bars.extend(promotion(&programs));
+    }
+    if wanted("transfer") {
+        bars.extend(transfer::bars(&programs));
+    }
+    if wanted("pushes") {
+        bars.push(transfer::many_pushes(&programs));
+    }
+    println!("\n{:<44}{:>9}{:>9}{:>9}", "bar", "measured", "±noise", "at most");
+    for bar in &bars {
+        println!("{bar}");
+    }
+    if bars.iter().any(Bar::is_missed) { ExitCode::FAILURE } else { ExitCode::SUCCESS }
+}
+
+/// Promoting, verifying and signing.
+fn promotion(programs: &Programs) -> Vec<Bar> {
+    let scene = Scene::new(Kind::Embedded, programs);
     let ours = Timings::take(&scene);
     let many = scene.releases(MANY);
     let many_at_once = many_at_once(&scene, &many);
     let peaks = [memory::peaks(|| scene.verify(&[many[0].as_str()])), memory::peaks(|| scene.cosign_verify(&many[0]))];
     drop(scene);
-    let git = Timings::take(&Scene::new(Kind::DockerRegistryAndGit, &programs));
-    let counted = requests::count(&programs);
+    let git = Timings::take(&Scene::new(Kind::DockerRegistryAndGit, programs));
+    let counted = requests::count(programs);
     ours.print("our registry (on disk), committed by its tags");
     let call = format!("schleuse verify --key, {MANY} images in one call, {CALLS} calls");
     println!("  {call:<58}{:>9.1}{:>9.1}{:>9.1}", many_at_once.at(0.5), many_at_once.at(0.1), many_at_once.at(0.9));
@@ -108,10 +132,6 @@ fn main() -> ExitCode {
         Bar::new("schleuse --version, ms", ours.of(Step::Version).figures(), VERSION_BAR),
         Bar::new("requests of one promotion, the most", Figures::exact(most as f64), REQUESTS_BAR),
     ];
-    println!("\n{:<44}{:>9}{:>9}{:>9}", "bar", "measured", "±noise", "at most");
-    for bar in &bars {
-        println!("{bar}");
-    }
     println!();
     for (name, figures) in [
         ("sign --formats bundle : cosign sign 3.1", ours.sign_ratio(Step::SignBundle)),
@@ -122,7 +142,7 @@ fn main() -> ExitCode {
     ] {
         println!("no bar: {name:<44}{:>9.2} ±{:.2}", figures.median, figures.noise);
     }
-    if bars.iter().any(Bar::is_missed) { ExitCode::FAILURE } else { ExitCode::SUCCESS }
+    bars.into()
 }
 
 fn many_at_once(scene: &Scene<'_>, images: &[String]) -> Series {

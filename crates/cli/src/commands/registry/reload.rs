@@ -2,6 +2,7 @@
 
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use schleuse_model::Explain as _;
+use schleuse_registry::Limits;
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::serve::Files;
@@ -32,10 +33,15 @@ pub(super) async fn on_hangup(files: &Files, context: &Context) -> Result<(), Fa
     std::future::pending().await
 }
 
-/// Each connection takes a file, and a transfer another: the soft limit is often 1,024, kept for programs that still use
-/// `select`. If it cannot be raised, connections beyond it wait.
-pub(super) fn raise_open_files() {
-    if let Ok((_, hard)) = getrlimit(Resource::RLIMIT_NOFILE) {
-        let _ = setrlimit(Resource::RLIMIT_NOFILE, hard, hard);
-    }
+/// Files beside those of connections: the runtime's, the log, locks, folders that are being synced.
+const OTHER_FILES: u64 = 128;
+
+/// How many connections this process has room for: each takes a file, and a transfer another. The soft limit is often 1,024, kept
+/// for programs that still use `select`; it is raised as far as that goes. With fewer places, clients wait; without files, they
+/// would be refused.
+pub(super) fn connections() -> usize {
+    let most = Limits::DEFAULT.connections;
+    let Ok((soft, hard)) = getrlimit(Resource::RLIMIT_NOFILE) else { return most };
+    let files = if setrlimit(Resource::RLIMIT_NOFILE, hard, hard).is_ok() { hard } else { soft };
+    usize::try_from(files.saturating_sub(OTHER_FILES) / 2).unwrap_or(most).clamp(1, most)
 }

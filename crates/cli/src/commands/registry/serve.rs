@@ -118,14 +118,14 @@ impl Files {
 
 pub(super) async fn run(args: Args, context: &Context) -> Result<Exit, Failure> {
     let stop = signals::Stop::listen()?;
-    reload::raise_open_files();
+    let limits = Limits { connections: reload::connections(), ..Limits::DEFAULT };
     let files = Files::open(&args)?;
     let registry = match &args.folder {
         Some(folder) => Registry::disk(folder)?,
         None => Registry::memory(),
     };
     let (registry, guarded) = with_login(registry, files.users.as_ref(), context)?;
-    let registry = configured(registry, &args, &files).with_clock(context.clock.clone());
+    let registry = configured(registry.with_limits(limits), &args, &files).with_clock(context.clock.clone());
     let (listener, address) = listen(args.listen, "--listen")?;
     warn(context, address, guarded, args.tls_cert.is_some());
     let metrics = args.metrics.map(|address| listen(address, "--metrics")).transpose()?;
