@@ -199,12 +199,12 @@ fn impostor(checkout: &Checkout, script: &str) -> String {
 fn a_builder_is_handed_no_secret_and_shows_none() {
     let server = registry();
     let checkout = checkout(&server, "builder = \"buildah\"\n");
-    let path = impostor(&checkout, "env >&2; exit 3");
+    let path = impostor(&checkout, "env | grep -e SECRET -e PASSWORD -e KEY >&2; echo \"by $HTTPS_PROXY\" >&2; exit 3");
     let run = checkout.run(&["build", "--verbose"]).env("PATH", &path).env("REGISTRY_USERNAME", "ci");
     let run = run.env("REGISTRY_PASSWORD", "registry-secret").env("COSIGN_PRIVATE_KEY", "key-secret");
     let run = run.env("STORAGE_DRIVER", "vfs").env("HTTPS_PROXY", "http://me:proxy-secret@proxy.example");
     let said = run.done().exits(1).stderr();
-    assert!(said.contains("`buildah` failed: exit code 3"), "{said}");
+    assert!(said.contains("`buildah` failed: exit code 3: by [redacted]"), "{said}");
     for secret in [PASSWORD, "registry-secret", "key-secret", "proxy-secret"] {
         assert!(!said.contains(secret), "{said}");
     }
