@@ -42,8 +42,7 @@ pub(crate) trait Pending: Debug + Send {
 pub(crate) trait Blobs {
     fn begin(&self, id: &str) -> Result<Box<dyn Pending>, Error>;
     fn blob(&self, digest: &Digest) -> Result<Option<Arc<dyn Content>>, Error>;
-    /// Makes the blob durable, whoever wrote it: what is linked must outlive the link. `false`: it is not there, or that can no
-    /// longer be done.
+    /// Makes the blob durable, whoever wrote it: what is linked must outlive the link. `false`: it is not there.
     fn settle_blob(&self, digest: &Digest) -> Result<bool, Error>;
 }
 
@@ -70,8 +69,8 @@ pub(crate) trait Manifests {
     fn manifest(&self, name: &Name, digest: &Digest) -> Result<Option<StoredManifest>, Error>;
     fn has_manifest(&self, name: &Name, digest: &Digest) -> Result<bool, Error>;
     fn write_manifest(&self, name: &Name, digest: &Digest, manifest: &StoredManifest) -> Result<(), Error>;
-    /// Makes these links and manifests, which can be seen, durable, whoever wrote them: what a manifest relies on must outlive it.
-    fn settle(&self, name: &Name, links: &[Digest], manifests: &[Digest], now: Timestamp) -> Result<(), Error>;
+    /// Makes links and manifests that can be seen durable, whoever wrote them: what a manifest relies on must outlive it.
+    fn settle(&self, name: &Name) -> Result<(), Error>;
     /// Whether there was one.
     fn remove_manifest(&self, name: &Name, digest: &Digest) -> Result<bool, Error>;
 }

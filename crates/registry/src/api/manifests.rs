@@ -6,7 +6,7 @@
 
 use http::header::{self, HeaderMap};
 use http::{HeaderName, HeaderValue, StatusCode};
-use schleuse_model::{Digest, Tag, Timestamp};
+use schleuse_model::{Digest, Tag};
 
 use super::body::Body;
 use crate::answer::{self, Answer};
@@ -101,8 +101,7 @@ pub(crate) async fn put(
     }
     let manifest = StoredManifest { media_type: shape.media_type.clone(), bytes };
     let push = Push { name, digest, tags, by_digest, sparse: registry.sparse, manifest, shape, condition };
-    let now = registry.clock.now();
-    registry.blocking(move |shared| push.run(shared, now)).await?;
+    registry.blocking(move |shared| push.run(shared)).await?;
     Ok(answer)
 }
 
@@ -123,7 +122,7 @@ fn further_tags(query: &Query, condition: &Condition) -> Result<Vec<Tag>, Proble
 }
 
 impl Push {
-    fn run(&self, shared: &Shared, now: Timestamp) -> Result<(), Problem> {
+    fn run(&self, shared: &Shared) -> Result<(), Problem> {
         let (store, name, digest) = (&*shared.store, &self.name, &self.digest);
         let _lock = shared.lock(name);
         let current = match self.tags.first().filter(|_| !self.by_digest) {
@@ -132,7 +131,7 @@ impl Push {
             None => None,
         };
         self.condition.check(current.as_ref())?;
-        self.check_content(shared, now)?;
+        self.check_content(shared)?;
         store.write_manifest(name, digest, &self.manifest)?;
         if let Some(subject) = &self.shape.subject {
             store.add_referring(name, subject, &self.shape.as_referrer(digest, self.manifest.bytes.len()))?;
@@ -145,21 +144,22 @@ impl Push {
 
     /// Everything it names is there: link and bytes, unless the registry takes what is sparse. Nothing of it is collected meanwhile, as the collector wants the repository's
     /// lock too.
-    fn check_content(&self, shared: &Shared, now: Timestamp) -> Result<(), Problem> {
+    fn check_content(&self, shared: &Shared) -> Result<(), Problem> {
         let (store, name) = (&*shared.store, &self.name);
-        let (mut blobs, mut children) = (Vec::new(), Vec::new());
-        let listed = self.shape.manifests.iter().map(|digest| (digest, true));
-        for (digest, listed) in self.shape.blobs.iter().map(|digest| (digest, false)).chain(listed) {
-            // An index may also list what is no manifest.
-            if listed && store.has_manifest(name, digest)? {
-                children.push(digest.clone());
-            } else if store.linked(name, digest)?.is_some() && store.blob(digest)?.is_some() {
-                blobs.push(digest.clone());
-            } else if !self.sparse {
+        let has_blob =
+            |digest| Ok::<_, Problem>(store.linked(name, digest)?.is_some() && store.blob(digest)?.is_some());
+        for digest in self.shape.blobs.iter().filter(|_| !self.sparse) {
+            if !has_blob(digest)? {
                 return Err(Problem::manifest_blob_unknown(digest));
             }
         }
-        Ok(store.settle(name, &blobs, &children, now)?)
+        for digest in self.shape.manifests.iter().filter(|_| !self.sparse) {
+            // An index may also list what is no manifest.
+            if !store.has_manifest(name, digest)? && !has_blob(digest)? {
+                return Err(Problem::manifest_blob_unknown(digest));
+            }
+        }
+        Ok(store.settle(name)?)
     }
 }
 

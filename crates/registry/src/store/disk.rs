@@ -130,7 +130,11 @@ impl Blobs for DiskStore {
     fn settle_blob(&self, digest: &Digest) -> Result<bool, Error> {
         let path = blob_path(digest);
         let shelf = path.parent().unwrap_or(Path::new("blobs"));
-        Ok(self.files.exists(&path)? && self.files.settle(shelf)?)
+        let there = self.files.exists(&path)?;
+        if there {
+            self.files.settle(shelf)?;
+        }
+        Ok(there)
     }
 }
 
@@ -181,8 +185,8 @@ impl Manifests for DiskStore {
         // Re-tagging pushes the same bytes again. What is there is whole and synced, since it was renamed; its entry in the
         // folder may not be: its writer may have been killed between the two.
         match self.manifest(name, digest) {
-            Ok(Some(existing)) if existing == *manifest && self.files.settle(&folder(name, MANIFESTS))? => Ok(()),
-            // Absent, of another media type, damaged, or not to be trusted: this push puts it right.
+            Ok(Some(existing)) if existing == *manifest => self.files.settle(&folder(name, MANIFESTS)),
+            // Absent, of another media type, or damaged: this push puts it right.
             Ok(_) | Err(Error::Damaged { .. }) => {
                 self.ensure_repository(name)?;
                 self.files.write(&path, &[manifest.media_type.as_bytes(), b"\n", &manifest.bytes])
@@ -191,20 +195,9 @@ impl Manifests for DiskStore {
         }
     }
 
-    fn settle(&self, name: &Name, links: &[Digest], manifests: &[Digest], now: Timestamp) -> Result<(), Error> {
-        if !links.is_empty() && !self.files.settle(&folder(name, LINKS))? {
-            for digest in links {
-                self.link(name, digest, now)?;
-            }
-        }
-        if !manifests.is_empty() && !self.files.settle(&folder(name, MANIFESTS))? {
-            for digest in manifests {
-                if let Some(manifest) = self.manifest(name, digest)? {
-                    self.write_manifest(name, digest, &manifest)?;
-                }
-            }
-        }
-        Ok(())
+    fn settle(&self, name: &Name) -> Result<(), Error> {
+        self.files.settle(&folder(name, LINKS))?;
+        self.files.settle(&folder(name, MANIFESTS))
     }
 
     fn remove_manifest(&self, name: &Name, digest: &Digest) -> Result<bool, Error> {

@@ -158,7 +158,7 @@ impl Manifests for MemoryStore {
         Ok(())
     }
 
-    fn settle(&self, _: &Name, _: &[Digest], _: &[Digest], _: Timestamp) -> Result<(), Error> {
+    fn settle(&self, _: &Name) -> Result<(), Error> {
         Ok(())
     }
 

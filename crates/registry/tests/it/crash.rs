@@ -1,4 +1,5 @@
 mod faults;
+mod held;
 mod kill;
 mod power;
 mod scenario;

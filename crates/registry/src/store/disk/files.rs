@@ -7,7 +7,7 @@ use std::collections::HashSet;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use schleuse_model::Timestamp;
 
@@ -73,69 +73,63 @@ impl Files {
 
     /// Makes folders in `parent` and, before, that folder itself, with one sync for all of them.
     pub(crate) fn ensure_folders(&self, parent: &Path, names: &[&str]) -> Result<(), Error> {
-        let mut made = self.made.lock().unwrap_or_else(PoisonError::into_inner);
-        self.make_folders(&mut made, parent, names)
-    }
-
-    fn make_folders(&self, made: &mut HashSet<PathBuf>, parent: &Path, names: &[&str]) -> Result<(), Error> {
         /// The set is a cache; when it has grown beyond this it starts anew.
         const REMEMBERED: usize = 100_000;
-        let mut missing = names.iter().map(|name| parent.join(name)).collect::<Vec<_>>();
-        missing.retain(|folder| !made.contains(folder));
+        let mut missing: Vec<_> = names.iter().map(|name| parent.join(name)).collect();
+        missing.retain(|folder| !self.made().contains(folder));
         if missing.is_empty() {
             return Ok(());
         }
-        if let Some(above) = parent.parent() {
-            let name = parent.file_name().and_then(|name| name.to_str()).unwrap_or_default();
-            self.make_folders(made, above, &[name])?;
-        }
-        if made.len() > REMEMBERED {
-            made.clear();
+        if !parent.as_os_str().is_empty() {
+            self.ensure_folder(parent)?;
         }
         let mut ours = Vec::new();
-        let mut create = || {
+        let create = || {
             for folder in &missing {
                 match self.volume.create_folder(folder) {
                     Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
                     result => {
-                        result.map_err(self.failed("create the folder", folder))?;
+                        result?;
                         ours.push(folder);
                     }
                 }
             }
-            self.volume.sync_folder(parent).map_err(self.failed("sync the folder", parent))
+            Ok(())
         };
-        if let Err(error) = create() {
-            // So that the next try makes them anew, and does not trust a sync of what this one may have lost. They are empty: who
-            // wants to use them waits for the lock.
+        if let Err(error) = self.changing(parent, "create folders in", parent, create) {
+            // So that the next try makes them anew, and does not trust a sync of what this one may have lost.
             for folder in ours {
                 let _ = self.volume.remove_folder(folder);
             }
             return Err(error);
         }
         ours.into_iter().for_each(|folder| self.folders.own(folder));
+        let mut made = self.made();
+        if made.len() > REMEMBERED {
+            made.clear();
+        }
         made.extend(missing);
         Ok(())
     }
 
+    fn made(&self) -> MutexGuard<'_, HashSet<PathBuf>> {
+        self.made.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Makes the entries of `folder` that can be seen durable, whoever made them. A folder that does not exist has none.
-    /// `false`: that can no longer be done, as a sync has failed; what one relies on has to be written again.
-    pub(crate) fn settle(&self, folder: &Path) -> Result<bool, Error> {
-        if self.folders.is_suspect(folder) {
-            return Ok(false);
-        }
+    pub(crate) fn settle(&self, folder: &Path) -> Result<(), Error> {
         if self.folders.is_clean(folder) {
-            return Ok(true);
+            return Ok(());
         }
         let change = self.folders.change(folder);
         let settled = change.made(|| found(self.volume.sync_folder(folder)).map(drop));
-        settled.map(|()| true).map_err(self.failed("sync the folder", folder))
+        settled.map_err(self.failed("sync the folder", folder))
     }
 
     /// Makes durable what an earlier process left visible in `folder`, before anybody is told of it: that process may have been
     /// killed before its sync. Once per folder; after that the folder holds what this process has answered for.
     pub(crate) fn adopt(&self, folder: &Path) -> Result<(), Error> {
-        if self.folders.is_ours(folder) { Ok(()) } else { self.settle(folder).map(drop) }
+        if self.folders.is_ours(folder) { Ok(()) } else { self.settle(folder) }
     }
 
     /// Runs `change` on an entry of `folder`, and makes it durable.
@@ -176,11 +170,6 @@ impl Files {
     pub(crate) fn mark(self: &Arc<Self>, file: &Path, at: Timestamp) -> Result<(), Error> {
         let folder = folder_of(file);
         self.ensure_folder(folder)?;
-        if self.folders.is_suspect(folder) {
-            let scratch = self.write_temporary(&[])?;
-            self.volume.set_modified(&scratch.path, at).map_err(self.failed("date", file))?;
-            return scratch.place(file);
-        }
         let mut created = false;
         let create = || {
             match self.volume.create(file) {
@@ -255,7 +244,7 @@ impl Files {
         }
         if there.is_empty() {
             // They may have been there, and whoever removed them may have been killed before the sync.
-            return self.settle(folder).map(|_| 0);
+            return self.settle(folder).map(|()| 0);
         }
         let mut moved = Vec::new();
         let removed = self.move_to_temporary(folder, there, &mut moved);

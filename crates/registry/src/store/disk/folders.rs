@@ -5,8 +5,8 @@
 //! since its last sync needs none. That a folder *was* clean is only known of those this process has synced itself: what an earlier
 //! one left may be visible and not durable.
 //!
-//! After a failed sync the folder is *suspect* until the process ends: a later sync that succeeds says nothing about the entries
-//! that the failed one was for ("fsyncgate", 2018). Whoever relies on an entry of such a folder writes it again.
+//! After a failed sync a later one that succeeds says nothing about the entries that the failed one was for ("fsyncgate", 2018). So
+//! whoever made them takes them back (`files`), and the folder never counts as clean again.
 
 use std::collections::HashMap;
 use std::io;
@@ -25,7 +25,6 @@ struct Folder {
     made: AtomicU64,
     /// How many of them were there when the last sync began that succeeded. Held while syncing.
     durable: Mutex<u64>,
-    suspect: AtomicBool,
     /// Nothing in it is an earlier process' or a failed change's and not durable.
     inherited: AtomicBool,
 }
@@ -37,18 +36,13 @@ impl Default for Folder {
             open: AtomicU64::new(0),
             made: AtomicU64::new(1),
             durable: Mutex::new(0),
-            suspect: AtomicBool::new(false),
             inherited: AtomicBool::new(false),
         }
     }
 }
 
 #[derive(Debug, Default)]
-pub(super) struct Folders {
-    known: Mutex<HashMap<PathBuf, Arc<Folder>>>,
-    /// So many folders were suspect that they are not told apart any more.
-    all_suspect: AtomicBool,
-}
+pub(super) struct Folders(Mutex<HashMap<PathBuf, Arc<Folder>>>);
 
 fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     // Nothing that is held below can be left half changed.
@@ -57,16 +51,13 @@ fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 impl Folders {
     fn get(&self, path: &Path) -> Arc<Folder> {
-        let mut known = locked(&self.known);
+        let mut known = locked(&self.0);
         if let Some(folder) = known.get(path) {
             return folder.clone();
         }
         if known.len() >= REMEMBERED {
-            known.retain(|_, folder| Arc::strong_count(folder) > 1 || folder.suspect.load(SeqCst));
-            if known.len() >= REMEMBERED {
-                self.all_suspect.store(true, SeqCst);
-                known.retain(|_, folder| Arc::strong_count(folder) > 1);
-            }
+            // Those in use stay: two states of one folder would not know of each other.
+            known.retain(|_, folder| Arc::strong_count(folder) > 1);
         }
         known.entry(path.to_owned()).or_default().clone()
     }
@@ -97,11 +88,6 @@ impl Folders {
     pub(super) fn is_ours(&self, path: &Path) -> bool {
         self.get(path).inherited.load(SeqCst)
     }
-
-    /// Whether a sync of it has failed.
-    pub(super) fn is_suspect(&self, path: &Path) -> bool {
-        self.all_suspect.load(SeqCst) || self.get(path).suspect.load(SeqCst)
-    }
 }
 
 /// A change of a folder between its beginning and its being durable. Dropped before [`Change::made`], it has failed: whether it
@@ -121,7 +107,7 @@ impl Change {
         if *durable < mine {
             let covered = self.folder.made.load(SeqCst);
             // If it fails, the change stays open for good: nobody may take the folder for clean.
-            sync().inspect_err(|_| self.folder.suspect.store(true, SeqCst))?;
+            sync()?;
             *durable = covered;
             self.folder.inherited.store(true, SeqCst);
         }
@@ -197,15 +183,23 @@ mod tests {
     }
 
     #[test]
-    fn a_failed_sync_is_never_forgotten() {
+    fn a_folder_with_a_failed_sync_is_never_clean_again() {
         let (folders, path) = (Folders::default(), Path::new("a"));
         assert!(folders.change(path).made(|| Err(io::ErrorKind::Other.into())).is_err());
         folders.change(path).made(|| Ok(())).unwrap();
+        assert!(!folders.is_clean(path));
+    }
+
+    #[test]
+    fn what_is_remembered_is_bounded_and_what_is_in_use_is_kept() {
+        let (folders, path, count) = (Folders::default(), Path::new("a"), AtomicU64::new(0));
+        let change = folders.change(path);
         for other in 0..2 * REMEMBERED {
             folders.get(Path::new(&other.to_string()));
         }
-        assert!(folders.is_suspect(path) && !folders.is_clean(path));
-        assert!(!folders.is_suspect(Path::new("b")));
-        assert!(folders.known.lock().unwrap().len() <= REMEMBERED);
+        assert!(folders.0.lock().unwrap().len() <= REMEMBERED);
+        assert!(!folders.is_clean(path));
+        change.made(|| ok(&count)).unwrap();
+        assert!(folders.is_clean(path));
     }
 }

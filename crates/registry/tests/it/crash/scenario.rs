@@ -310,6 +310,12 @@ impl Server {
         Ok(())
     }
 
+    /// Whether the tags are those of `world`.
+    pub(crate) async fn tags_are(&mut self, world: &World, universe: &World) -> Result<(), String> {
+        let there = self.content(universe).await?.tags;
+        if there == world.tags { Ok(()) } else { Err(format!("tags {there:?} instead of {:?}", world.tags)) }
+    }
+
     /// What can be read, each answer verified.
     async fn content(&mut self, universe: &World) -> Result<World, String> {
         let mut world = World::default();

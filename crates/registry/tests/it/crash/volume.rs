@@ -185,6 +185,8 @@ struct Inner {
     fault: Option<Fault>,
     /// The operation that the fault met.
     hit: Option<Operation>,
+    /// Syncs of this folder wait.
+    held: Option<PathBuf>,
 }
 
 #[derive(Clone, Debug, Default)]
@@ -206,6 +208,11 @@ impl CrashVolume {
 
     pub(crate) fn disk(&self) -> Disk {
         self.inner().disk.clone()
+    }
+
+    /// Lets syncs of `folder` wait, for some seconds at most; `None`: they go on.
+    pub(crate) fn hold(&self, folder: Option<&Path>) {
+        self.inner().held = folder.map(Path::to_owned);
     }
 
     /// How many operations there were.
@@ -308,6 +315,12 @@ impl Volume for CrashVolume {
 
     fn sync_folder(&self, folder: &Path) -> io::Result<()> {
         let id = self.inner().disk.find(folder)?;
+        for _ in 0..5000 {
+            if self.inner().held.as_deref() != Some(folder) {
+                break;
+            }
+            std::thread::sleep(std::time::Duration::from_millis(1));
+        }
         self.operate("sync folder", folder, |disk, met| match met {
             Met::Skipped => Ok(()),
             Met::Nothing => {
