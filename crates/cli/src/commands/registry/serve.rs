@@ -7,7 +7,7 @@ use std::time::Duration;
 use schleuse_config::env;
 use schleuse_model::time::parse_duration;
 use schleuse_model::{Exit, Explain};
-use schleuse_registry::{AccessLog, GcOptions, GcReport, Registry, Tls, Users};
+use schleuse_registry::{AccessLog, GcOptions, GcReport, Limits, Registry, Tls, Users};
 use tokio::net::{TcpListener, TcpSocket};
 use tokio::sync::watch;
 
