@@ -34,6 +34,9 @@ soak: ## the long tests: random kills, many races, documents mutated for minutes
 	SCHLEUSE_SOAK=1 cargo test --locked --release --package schleuse-sign --test fuzz
 	SCHLEUSE_SOAK=1 cargo test --locked --release --package schleuse-registry --test it crash::kill
 	SCHLEUSE_SOAK=1 cargo test --locked --release --package schleuse-image --test fuzz
+	SCHLEUSE_SOAK=1 cargo test --locked --release --package schleuse-properties
+	SCHLEUSE_SOAK=1 cargo test --locked --release --package schleuse-registry
+	tools/fuzz.sh 300
 	services/billing/check.sh soak
 
 docs: ## write the generated documents (docs/, schema/) and the API documentation

@@ -10,6 +10,7 @@
 //! **Must not depend on** any crate of the workspace but `model` and `config`, whose tables become documents.
 
 mod bans;
+mod compressor;
 mod depcheck;
 mod dependencies;
 mod docs;
@@ -40,9 +41,10 @@ impl From<Vec<String>> for Report {
 type Rule = fn(&Tree) -> Result<Report, String>;
 
 /// Every rule by name.
-const RULES: [(&str, &str, Rule); 7] = [
+const RULES: [(&str, &str, Rule); 8] = [
     ("depcheck", "the direction of dependencies (DESIGN, Workspace)", depcheck::rule),
     ("bans", "crates that deny.toml bans, held against Cargo.lock", bans::rule),
+    ("compressor", "the compressor that decides image digests is the pinned one", compressor::rule),
     ("dependencies", "each direct dependency has its line in docs/DEPENDENCIES.md", dependencies::rule),
     ("lint-homes", "lints are allowed away only at home", homes::rule),
     ("sizes", "source files stay short", sizes::rule),

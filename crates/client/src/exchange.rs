@@ -7,6 +7,7 @@ use std::collections::HashMap;
 use std::fmt;
 use std::sync::{Arc, Mutex};
 
+use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use reqwest::Url;
 use schleuse_model::{Clock, Digest, Repository};
@@ -157,6 +158,8 @@ impl Call {
 pub(crate) struct Head {
     pub(crate) body: Incoming,
     pub(crate) foreign: bool,
+    /// Whether it answers a HEAD: it has no body, though over HTTP/2 its length is announced as if it had.
+    pub(crate) bodyless: bool,
 }
 
 impl Head {
@@ -173,8 +176,11 @@ impl Head {
     pub(crate) async fn read(self, limit: usize) -> Result<Answer, Error> {
         let (host, what) = (self.body.host.clone(), self.body.what.clone());
         let (status, headers) = (self.status(), self.body.response.headers().clone());
-        let body =
-            if status.is_success() { self.body.whole(limit).await? } else { self.body.start(MESSAGE_LIMIT).await };
+        let body = match status.is_success() {
+            _ if self.bodyless => Bytes::new(),
+            true => self.body.whole(limit).await?,
+            false => self.body.start(MESSAGE_LIMIT).await,
+        };
         Ok(Answer { host, what, status, headers, body, foreign: self.foreign })
     }
 }

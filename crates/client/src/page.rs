@@ -30,7 +30,29 @@ fn next_in(mut text: &str) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
+
+    proptest! {
+        /// Any text is read without a panic, and what is found is a target of it, in full.
+        #[test]
+        fn any_header(text in "[<>;,=\"a-z ?/&]{0,60}") {
+            if let Some(target) = next_in(&text) {
+                let whole = format!("<{target}>");
+                prop_assert!(text.contains(&whole) && text.contains("next"));
+            }
+        }
+
+        /// What registries write is understood, whatever stands around it.
+        #[test]
+        fn the_next_among_others(target in "[a-z/?&=,;]{0,30}", before in 0usize..3, quoted: bool) {
+            let others = "</other>; rel=\"prev\", ".repeat(before);
+            let rel = if quoted { "\"next\"" } else { "next" };
+            let text = format!("{others}<{target}>; rel={rel}");
+            prop_assert_eq!(next_in(&text), Some(target));
+        }
+    }
 
     #[test]
     fn the_next_page() {

@@ -64,8 +64,7 @@ impl Pull for Client {
         let endpoint = self.0.addresses.endpoint(repository)?;
         let what = format!("the tags of {repository}");
         let mut url = endpoint.tags();
-        // What registries cap it at differs; more a page is fewer requests.
-        url.set_query(Some("n=1000"));
+        url.set_query(Some(&format!("n={}", self.0.limits.tags_a_page)));
         let mut tags = Vec::new();
         let mut pages = Pages::new(&self.0, &endpoint, url, what.clone());
         while let Some(answer) = pages.next(None).await? {

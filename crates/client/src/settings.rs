@@ -66,6 +66,8 @@ pub struct Limits {
     pub redirects: u32,
     /// Pages read of one listing. 200: 200,000 tags where the registry gives 1,000 a page.
     pub pages: u32,
+    /// Tags asked for at a time: 1,000. Registries give fewer as they like; more a page is fewer requests.
+    pub tags_a_page: u32,
     /// Blobs smaller than this are uploaded without asking first whether they are there: 64 KiB. Small blobs are evidence,
     /// which is nearly always new; asking would cost a third request for each.
     pub head_from: u64,
@@ -75,6 +77,6 @@ pub struct Limits {
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { redirects: 5, pages: 200, head_from: 64 << 10, index_tries: 5 }
+        Self { redirects: 5, pages: 200, tags_a_page: 1000, head_from: 64 << 10, index_tries: 5 }
     }
 }

@@ -132,7 +132,8 @@ pub struct Route<'a> {
     pub to: &'a dyn Push,
     /// Its repository.
     pub to_repository: &'a Repository,
-    /// A folder for blobs on their way; each is deleted once it has arrived.
+    /// A folder for blobs on their way; each is deleted once it has arrived. On the file system of a layout that is copied to, a
+    /// blob becomes part of it without being copied again.
     pub work: &'a Path,
     /// Who is told.
     pub progress: &'a dyn Progress,
@@ -248,9 +249,18 @@ async fn move_blob(route: Route<'_>, blob: &Descriptor) -> Result<Moved, CopyErr
     }
     let stream = from.blob_stream(from_repository, blob).await?;
     let missing = || schleuse_oci::Error::Missing { what: format!("blob {} of {from_repository}", blob.digest) };
+    let mut stream = stream.ok_or_else(missing)?;
+    if let Some(file) = from.blob_file(&blob.digest) {
+        // It lies in a file already, which only has to be read through once to be known.
+        while stream.try_next().await?.is_some() {}
+        to.push_blob(to_repository, blob, Body::File(file)).await?;
+        return Ok(Moved::Sent);
+    }
     // A file, not memory: uploads can be repeated, and layers are large.
-    let file = work::spool(stream.ok_or_else(missing)?, blob, work).await?;
-    to.push_blob(to_repository, blob, Body::File(file.path().to_owned())).await?;
+    let file = work::spool(stream, blob, work).await?;
+    if !to.adopt_blob(to_repository, blob, file.path()).await? {
+        to.push_blob(to_repository, blob, Body::File(file.path().to_owned())).await?;
+    }
     Ok(Moved::Sent)
 }
 

@@ -8,7 +8,8 @@
 //! - The programs get arguments, never a shell line; their environment is what the caller hands over; they end at the deadline,
 //!   with all they have started.
 //! - What they made is untrusted like any archive, and must be one image, for the platform that was asked for.
-//! - They are told the time (`SOURCE_DATE_EPOCH`) and to write it on every file they add.
+//! - They are told the time (`SOURCE_DATE_EPOCH`) and to write it on the files they add. BuildKit does so only with files that are
+//!   newer: those of a fresh checkout.
 //!
 //! # Caveats
 //! What a Dockerfile runs may differ from run to run; the same bytes for the same commit are the Dockerfile's to give, not ours.

@@ -1,7 +1,7 @@
 //! The capabilities: who can only read is handed a [`Pull`], and holds nothing that writes.
 
 use std::fmt::Debug;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::pin::Pin;
 
 use async_trait::async_trait;
@@ -65,6 +65,12 @@ pub trait Pull: Debug + Send + Sync {
     /// The blob as a verified stream of exactly `blob.size` bytes.
     async fn blob_stream(&self, repository: &Repository, blob: &Descriptor) -> Result<Option<BodyStream>, Error>;
 
+    /// The file that has the blob and nothing else, where it lies in one of this machine. Not verified: [`Pull::blob_stream`] is.
+    fn blob_file(&self, digest: &Digest) -> Option<PathBuf> {
+        let _ = digest;
+        None
+    }
+
     /// Names of tags that start with `prefix`, in the registry's order, at most `limit` (else [`Error::TooLarge`]). A repository
     /// that does not exist has none.
     async fn tags(&self, repository: &Repository, prefix: &str, limit: usize) -> Result<Vec<Tag>, Error>;
@@ -92,6 +98,13 @@ pub trait Push: Debug + Send + Sync {
 
     /// Uploads a blob. Uploading one that is there is a success that changes nothing.
     async fn push_blob(&self, repository: &Repository, blob: &Descriptor, body: Body) -> Result<(), Error>;
+
+    /// Takes over a file that was read against the blob's digest, instead of a copy of it; the file is gone then. `false`: it
+    /// could not; upload it.
+    async fn adopt_blob(&self, repository: &Repository, blob: &Descriptor, file: &Path) -> Result<bool, Error> {
+        let _ = (repository, blob, file);
+        Ok(false)
+    }
 
     /// Makes a blob of `from` (same registry) available in `repository` without uploading it, where the registry can.
     /// `false`: it could not; push it, which goes on with the upload that the registry may have opened instead.

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use schleuse_testkit::peers::peer;
 
-use crate::support::{Checkout, Done, Server, registry};
+use crate::support::{Checkout, Done, Server, registry, schleuse};
 
 const DOCKERFILE: &str = "FROM scratch AS base\nARG GREETING=none\nLABEL greeting=$GREETING\nCOPY app /app\nCMD [\"/app/run\"]\n\
                           FROM base AS other\nCOPY Dockerfile /other\n";
@@ -106,9 +106,9 @@ impl BuildKit {
         kit
     }
 
-    fn build(&self, checkout: &Checkout, arguments: &[&str]) -> Done {
+    fn build(&self, folder: &Path, arguments: &[&str]) -> Done {
         let config = self.folder.join("docker").display().to_string();
-        let run = checkout.run(arguments).env("PATH", &at("docker")).env("BUILDX_BUILDER", "kit");
+        let run = schleuse(folder, arguments).env("PATH", &at("docker")).env("BUILDX_BUILDER", "kit");
         run.env("DOCKER_CONFIG", &config).done()
     }
 }
@@ -124,17 +124,19 @@ impl Drop for BuildKit {
 fn buildx_builds_the_same_image_from_the_same_commit() {
     let server = registry();
     let checkout = checkout(&server, "builder = \"buildx\"\nargs = { GREETING = \"hello\" }\n");
-    let temporary = tempfile::tempdir().unwrap();
-    let build = ["build", "--version", "1.2.3", "--output", "build.json"];
-    let image = {
+    let output = checkout.path().join("build.json").display().to_string();
+    let build = ["build", "--version", "1.2.3", "--output", &output];
+    let mut images = Vec::new();
+    for name in ["first", "second"] {
+        // Each in a clone of its own, by a daemon of its own that knows nothing of the other's.
+        let temporary = tempfile::tempdir().unwrap();
+        let clone = temporary.path().join(name);
+        checkout.git(&["clone", "--quiet", ".", &clone.display().to_string()]);
         let kit = BuildKit::start(temporary.path());
-        kit.build(&checkout, &build).exits(0).stdout().trim().to_owned()
-    };
-    // A second daemon knows nothing of the first, and the file has another time.
-    let elsewhere = tempfile::tempdir().unwrap();
-    let kit = BuildKit::start(elsewhere.path());
-    std::fs::write(checkout.path().join("app/run"), "#!/bin/sh\necho hello\n").unwrap();
-    assert_eq!(kit.build(&checkout, &build).exits(0).stdout().trim(), image);
+        images.push(kit.build(&clone, &build).exits(0).stdout().trim().to_owned());
+    }
+    assert_eq!(images[0], images[1]);
+    let image = images.remove(0);
     let json = checkout.run(&["image", "inspect", "--format", "json", &image]).done().exits(0).json("result");
     let config = &json["images"][0]["config"];
     assert_eq!(config["config"]["Labels"]["org.opencontainers.image.revision"], checkout.git(&["rev-parse", "HEAD"]));
@@ -146,10 +148,12 @@ fn buildx_builds_the_same_image_from_the_same_commit() {
     checkout.run(&sign).done().exits(0);
     checkout.run(&["verify", &image]).done().exits(0);
 
-    let loud = kit.build(&checkout, &["build", "--verbose", "--output", "again.json"]).exits(0);
-    assert!(loud.stderr().contains("reused"), "{}", loud.stderr());
+    let temporary = tempfile::tempdir().unwrap();
+    let kit = BuildKit::start(temporary.path());
+    let again = kit.build(&checkout.path(), &["build"]).exits(0);
+    assert!(again.stderr().contains("reused"), "{}", again.stderr());
     checkout.write("Dockerfile", "FROM scratch\nCOPY nothing-of-this-name /x\n");
-    let failed = kit.build(&checkout, &["build"]).exits(1).stderr();
+    let failed = kit.build(&checkout.path(), &["build"]).exits(1).stderr();
     assert!(failed.contains("buildx did not build the image") && failed.contains("nothing-of-this-name"), "{failed}");
 }
 

@@ -114,6 +114,10 @@ fn an_index_of_two_platforms_and_one_of_it() {
     let none = image(&checkout.path(), &["copy", "--platform", "linux/s390x", &name, "oci:none"]).exits(2);
     assert!(none.stderr().contains("linux/amd64, linux/arm64"), "{}", none.stderr());
     assert!(!checkout.path().join("none").exists());
+    checkout.write("app/run", "another");
+    let another = checkout.run(&["build"]).done().exits(0).stdout();
+    let both = image(&checkout.path(), &["index", "oci:none", &images[1], another.trim()]).exits(2);
+    assert!(both.stderr().contains("is for linux/amd64, and so is another image"), "{}", both.stderr());
 }
 
 #[test]
@@ -142,6 +146,40 @@ fn evidence_goes_along_when_asked() {
     assert!(said.contains("warning: the destination has another `sha256-"), "{said}");
     checkout.run(&["verify", "--key", "other.pub", &bare]).done().exits(0);
     checkout.run(&["verify", &bare]).done().exits(0);
+}
+
+#[test]
+fn a_login_goes_to_the_registry_that_is_written_to_and_to_no_other() {
+    use std::io::{Read as _, Write as _};
+    let server = registry();
+    let (checkout, _) = built(&server);
+    // A source that asks for a login, and remembers what it was sent.
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    let (sender, heard) = std::sync::mpsc::channel();
+    std::thread::spawn(move || {
+        for stream in listener.incoming() {
+            let mut stream = stream.unwrap();
+            let mut request = vec![0; 8192];
+            let read = stream.read(&mut request).unwrap_or(0);
+            let _ = sender.send(String::from_utf8_lossy(&request[..read]).to_lowercase());
+            let _ = stream.write_all(
+                b"HTTP/1.1 401 Unauthorized\r\nWWW-Authenticate: Basic realm=\"x\"\r\nContent-Length: 0\r\nConnection: close\r\n\r\n",
+            );
+        }
+    });
+    let (from, to) = (format!("{address}/x/y:1"), format!("{}/x/y:1", server.address));
+    let with_login = |arguments: &[&str]| {
+        let run = checkout.run(arguments).env("REGISTRY_USERNAME", "ci").env("REGISTRY_PASSWORD", "not for you");
+        run.done().exits(1).stderr()
+    };
+    let refused = with_login(&["image", "copy", &from, &to]);
+    assert!(refused.contains("wants a login"), "{refused}");
+    let requests: Vec<String> = heard.try_iter().collect();
+    assert!(!requests.is_empty() && requests.iter().all(|one| !one.contains("authorization")), "{requests:?}");
+    // Where only one registry is there, it is for that one.
+    with_login(&["image", "inspect", &from]);
+    assert!(heard.try_iter().any(|one| one.contains("authorization: basic")));
 }
 
 #[test]

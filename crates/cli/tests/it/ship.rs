@@ -196,3 +196,45 @@ fn an_interrupted_run_says_how_to_go_on() {
     hint: nothing is left half done: run the same command again
     ");
 }
+
+/// DESIGN law 7: the same commit, the same image, for whoever builds it and wherever.
+#[test]
+fn another_time_zone_language_umask_and_user_build_the_same_image() {
+    let server = registry();
+    let checkout = Checkout::new(server.address);
+    // Content that compresses, or the compressor would not be tested.
+    checkout.write("app/text", &"the same commit gives the same digest on every machine\n".repeat(4000));
+    checkout.git(&["add", "."]);
+    checkout.git(&["commit", "--quiet", "--message", "text"]);
+    let image = build(&checkout);
+    let elsewhere = checkout.run(&["build"]).env("TZ", "Pacific/Kiritimati").env("LC_ALL", "tr_TR.UTF-8");
+    assert_eq!(elsewhere.done().exits(0).stdout().trim(), image);
+
+    // A second checkout: other inodes, times and permissions, files made in another order, and if we may, another owner.
+    let second = tempfile::tempdir().unwrap();
+    let folder = second.path().join("clone");
+    checkout.git(&["clone", "--quiet", ".", &folder.display().to_string()]);
+    for name in ["app/text", "app/run"] {
+        let content = std::fs::read(folder.join(name)).unwrap();
+        std::fs::remove_file(folder.join(name)).unwrap();
+        std::fs::write(folder.join(name), content).unwrap();
+        let mode = std::os::unix::fs::PermissionsExt::from_mode(0o600);
+        std::fs::set_permissions(folder.join(name), mode).unwrap();
+    }
+    let mut command = crate::support::schleuse(&folder, &["build"]).env("TZ", "America/St_Johns").command();
+    if nix::unistd::geteuid().is_root() {
+        const NOBODY: u32 = 65534;
+        let mut open = vec![second.path().to_owned()];
+        while let Some(path) = open.pop() {
+            std::os::unix::fs::lchown(&path, Some(NOBODY), Some(NOBODY)).unwrap();
+            if path.is_dir() {
+                open.extend(std::fs::read_dir(&path).unwrap().map(|entry| entry.unwrap().path()));
+            }
+        }
+        std::os::unix::process::CommandExt::uid(&mut command, NOBODY);
+        std::os::unix::process::CommandExt::gid(&mut command, NOBODY);
+    }
+    let done = command.output().unwrap();
+    let said = String::from_utf8_lossy(&done.stderr);
+    assert_eq!(String::from_utf8_lossy(&done.stdout).trim(), image, "{said}");
+}

@@ -107,6 +107,8 @@ fn unquote(value: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     fn bearer(realm: &str, service: Option<&str>, scope: Option<&str>) -> Challenge {
@@ -129,6 +131,26 @@ mod tests {
         );
         let two = r#"Negotiate, Basic realm="x", Bearer realm="https://x/t",error="insufficient_scope""#;
         assert_eq!(parse(two), [Challenge::Basic, bearer("https://x/t", None, None)]);
+    }
+
+    proptest! {
+        /// Any header is read without a panic, and no realm comes out of it that does not stand in it.
+        #[test]
+        fn any_header(text in "([Bb]earer |[Bb]asic |realm=|\"|\\\\|,|=| |[a-z:/]{1,8}){0,20}") {
+            for challenge in parse(&text) {
+                if let Challenge::Bearer { realm, .. } = challenge {
+                    prop_assert!(!realm.is_empty() && text.replace('\\', "").contains(&realm.replace('\\', "")));
+                }
+            }
+        }
+
+        /// What was quoted is read back, whatever it is.
+        #[test]
+        fn quoted_values_come_back(realm in "[ -~]{1,30}", service in "[ -~]{1,30}", scheme in "(?i)bearer") {
+            let quoted = |value: &str| value.replace('\\', "\\\\").replace('"', "\\\"");
+            let text = format!("{scheme} realm=\"{}\" , service=\"{}\"", quoted(&realm), quoted(&service));
+            prop_assert_eq!(parse(&text), [bearer(&realm, Some(&service), None)]);
+        }
     }
 
     #[test]

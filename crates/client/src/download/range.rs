@@ -39,7 +39,23 @@ fn number(text: &str) -> Option<u64> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
+
+    proptest! {
+        /// Any header is read without a panic; a range that was written is read, and is the rest only of what it is the rest of.
+        #[test]
+        fn any_range(text in "[bytes 0-9/*+-]{0,30}", first in 0u64..50, last in 0u64..50, size in 0u64..50) {
+            let _ = text.parse().map(|value: HeaderValue| ContentRange::parse(&value));
+            let read = parse(&format!("bytes {first}-{last}/{size}"));
+            prop_assert_eq!(read.is_some(), first <= last && last < size);
+            if let Some(range) = read {
+                prop_assert_eq!(range.is_rest_of(first, size), last + 1 == size);
+                prop_assert!(!range.is_rest_of(first + 1, size) && !range.is_rest_of(first, size + 1));
+            }
+        }
+    }
 
     fn parse(text: &str) -> Option<ContentRange> {
         ContentRange::parse(&text.parse().unwrap())

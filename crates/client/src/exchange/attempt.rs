@@ -108,7 +108,7 @@ impl Inner {
         let foreign = !same_origin(url, &endpoint.base);
         let host = if foreign { authority(url) } else { endpoint.host().to_owned() };
         let body = Incoming { response, host, what: call.what.clone(), idle: self.deadlines.idle, deadline };
-        Head { body, foreign }
+        Head { body, foreign, bodyless: call.method == Method::HEAD }
     }
 
     /// Sorts out the answers that mean the same everywhere.

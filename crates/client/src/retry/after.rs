@@ -22,7 +22,25 @@ pub(crate) fn retry_after(headers: &HeaderMap, now: Timestamp) -> Option<Duratio
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
+
+    proptest! {
+        /// Any header is read without a panic; seconds are those seconds, and a date that is past is no wait.
+        #[test]
+        fn any_header(text in "\\PC{0,40}", seconds: u64, now in 0i64..99_999_999_999) {
+            let read = |text: &str| {
+                let mut headers = HeaderMap::new();
+                headers.insert(header::RETRY_AFTER, text.parse().ok()?);
+                retry_after(&headers, Timestamp::from_seconds(now))
+            };
+            let _ = read(&text);
+            prop_assert_eq!(read(&seconds.to_string()), Some(Duration::from_secs(seconds)));
+            let date = read("Sun, 06 Nov 1994 08:49:37 GMT").unwrap();
+            prop_assert_eq!(date.as_secs(), u64::try_from(784_111_777 - now).unwrap_or(0));
+        }
+    }
 
     #[test]
     fn dates_and_waits() {

@@ -130,6 +130,65 @@ async fn a_ready_token_is_presented_as_it_is() {
     assert_eq!(fake.lines().len(), 2);
 }
 
+/// Tokens can be revoked before they expire: one that is refused is fetched again, once.
+#[tokio::test]
+async fn a_token_that_is_refused_is_renewed_once() {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let realm = format!("http://{}/token", listener.local_addr().unwrap());
+    let uses = std::sync::atomic::AtomicUsize::new(0);
+    let fake = Fake::on(listener, move |before, asked| {
+        if asked.target.starts_with("/token") {
+            return reply(200).body("application/json", format!(r#"{{"token":"t{before}","expires_in":300}}"#));
+        }
+        // The first token is good twice.
+        let good = match asked.header("authorization") {
+            None => false,
+            Some("Bearer t1") => uses.fetch_add(1, std::sync::atomic::Ordering::SeqCst) < 2,
+            Some(_) => true,
+        };
+        if good { reply(200).manifest(&image("private")) } else { challenge(&realm, asked) }
+    });
+    let client = client(&fake, password("user", "hunter2"));
+    for _ in 0..4 {
+        assert!(client.resolve(&fake.tag("v1")).await.unwrap().is_some());
+    }
+    let presented: Vec<_> =
+        fake.asked().iter().filter_map(|asked| asked.header("authorization").map(str::to_owned)).collect();
+    let (login, bearer) = ("Basic dXNlcjpodW50ZXIy".to_owned(), |token: &str| format!("Bearer {token}"));
+    assert_eq!(presented, [login.clone(), bearer("t1"), bearer("t1"), bearer("t1"), login, bearer("t5"), bearer("t5")]);
+}
+
+#[tokio::test]
+async fn a_token_for_two_repositories_serves_for_each() {
+    let fake = registry_with_tokens(300).await;
+    let client = client(&fake, password("user", "hunter2"));
+    let from: Repository = format!("{}/from", fake.host).parse().unwrap();
+    // The fake mounts nothing; what matters is what was asked for.
+    assert!(client.mount_blob(&fake.repository(), image("x").digest(), &from).await.is_err());
+    client.resolve(&fake.tag("v1")).await.unwrap();
+    client.resolve(&from.tag("v1".parse().unwrap())).await.unwrap();
+    let tokens: Vec<_> = fake.lines().into_iter().filter(|line| line.starts_with("GET /token")).collect();
+    assert_eq!(
+        tokens,
+        ["GET /token?service=the+service&scope=repository%3Aa%2Fb%3Apull%2Cpush&scope=repository%3Afrom%3Apull"]
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_token_service_may_ask_to_wait() {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let realm = format!("http://{}/token", listener.local_addr().unwrap());
+    let fake = Fake::on(listener, move |before, asked| match asked.header("authorization") {
+        _ if before == 1 => reply(429).header("retry-after", "11"),
+        _ if asked.target.starts_with("/token") => reply(200).body("application/json", r#"{"token":"t"}"#),
+        Some("Bearer t") => reply(200).manifest(&image("private")),
+        _ => challenge(&realm, asked),
+    });
+    let started = tokio::time::Instant::now();
+    assert!(client(&fake, password("user", "hunter2")).resolve(&fake.tag("v1")).await.unwrap().is_some());
+    assert_eq!(started.elapsed().as_secs(), 11);
+}
+
 #[tokio::test]
 async fn one_login_and_no_more() {
     // The registry does not take any token: two questions, one token more, then the answer is no.

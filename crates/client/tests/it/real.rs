@@ -1,16 +1,21 @@
-//! The same scenarios on real registries: docker-registry 2.8 (no referrers API, no conditions) and our own (both).
+//! The same scenarios on real registries: docker-registry 2.8 (no referrers API, no conditions) and our own (both), with and
+//! without login and HTTPS.
+
+mod place;
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use schleuse_client::Client;
 use schleuse_model::{Digest, Repository, Tag};
 use schleuse_oci::{
-    Body, Created, Descriptor, Error, ImageManifest, Index, Manifest, Pull as _, Push as _, Referrers as _, collect,
-    media_type,
+    Body, Created, Delete as _, Descriptor, Error, ImageManifest, Index, Manifest, Platform, Pull as _, Push as _,
+    Referrers as _, collect, media_type,
 };
 use schleuse_registry::Registry;
 
 use crate::fake::{evidence, image};
+use place::{Place, bad_line};
 use schleuse_testkit::DockerRegistry;
 
 fn tag(name: &str) -> Tag {
@@ -33,9 +38,9 @@ async fn push_image(client: &Client, repository: &Repository, layer: Vec<u8>) ->
     manifest
 }
 
-async fn push_and_pull(host: &str) {
-    let client = client();
-    let repository: Repository = format!("{host}/acme/billing").parse().unwrap();
+async fn push_and_pull(place: &Place) {
+    let client = place.client();
+    let repository = place.repository("acme/billing");
     let layer: Vec<u8> = (0..3_000_000u32).flat_map(u32::to_le_bytes).take(3_000_000).collect();
     let layer_blob = Descriptor::of(media_type::LAYER_TAR, &layer);
 
@@ -47,7 +52,7 @@ async fn push_and_pull(host: &str) {
     let file = tempfile::NamedTempFile::new().unwrap();
     std::fs::write(file.path(), &layer).unwrap();
     client.push_blob(&repository, &layer_blob, Body::File(file.path().to_owned())).await.unwrap();
-    let other: Repository = format!("{host}/acme/other").parse().unwrap();
+    let other = place.repository("acme/other");
     client.push_blob(&other, &layer_blob, Body::File(file.path().to_owned())).await.unwrap();
 
     client.tag(&repository.tag(tag("v1")), &manifest).await.unwrap();
@@ -67,7 +72,7 @@ async fn push_and_pull(host: &str) {
     assert!(client.blob(&repository, &absent.digest, 100).await.unwrap().is_none());
     assert!(client.blob_stream(&repository, &absent).await.unwrap().is_none());
     assert!(client.manifest(&repository.pin(absent.digest.clone())).await.unwrap().is_none());
-    let nowhere: Repository = format!("{host}/no/such").parse().unwrap();
+    let nowhere = place.repository("no/such");
     assert!(client.resolve(&nowhere.tag(tag("v1"))).await.unwrap().is_none());
     assert!(client.blob(&nowhere, &absent.digest, 100).await.unwrap().is_none());
 
@@ -75,9 +80,9 @@ async fn push_and_pull(host: &str) {
     assert!(skew.registry.since(skew.local).as_secs() < 5 && skew.local.since(skew.registry).as_secs() < 5);
 }
 
-async fn tags_and_mount(host: &str) {
-    let client = client();
-    let repository: Repository = format!("{host}/acme/tags").parse().unwrap();
+async fn tags_and_mount(place: &Place) {
+    let client = place.client();
+    let repository = place.repository("acme/tags");
     assert_eq!(client.tags(&repository, "", 10).await.unwrap(), []);
     let manifest = push_image(&client, &repository, b"layer".to_vec()).await;
     for name in ["v1", "v2", "sha-1", "sha-2", "sha-3"] {
@@ -91,7 +96,7 @@ async fn tags_and_mount(host: &str) {
     assert!(matches!(client.tags(&repository, "sha-", 2).await, Err(Error::TooLarge { .. })));
     assert_eq!(client.tags(&repository, "w", 2).await.unwrap(), []);
 
-    let mounted: Repository = format!("{host}/acme/mounted").parse().unwrap();
+    let mounted = place.repository("acme/mounted");
     let layer = Digest::sha256(b"layer");
     assert!(client.mount_blob(&mounted, &layer, &repository).await.unwrap());
     assert_eq!(client.blob(&mounted, &layer, 10).await.unwrap().unwrap(), &b"layer"[..]);
@@ -99,9 +104,9 @@ async fn tags_and_mount(host: &str) {
 }
 
 /// A tag is moved by the raw bytes, whoever wrote them and however they look.
-async fn retag_keeps_the_bytes(host: &str) {
-    let client = client();
-    let repository: Repository = format!("{host}/acme/retag").parse().unwrap();
+async fn retag_keeps_the_bytes(place: &Place) {
+    let client = place.client();
+    let repository = place.repository("acme/retag");
     let original = push_image(&client, &repository, b"layer".to_vec()).await;
     let odd = String::from_utf8(original.bytes().to_vec()).unwrap().replace(',', " ,\n\t");
     let odd = Manifest::new(media_type::IMAGE_MANIFEST, odd.into_bytes());
@@ -125,9 +130,9 @@ async fn subject(client: &Client, repository: &Repository) -> Manifest {
     subject
 }
 
-async fn evidence_is_found(host: &str) {
-    let client = client();
-    let repository: Repository = format!("{host}/acme/evidence").parse().unwrap();
+async fn evidence_is_found(place: &Place) {
+    let client = place.client();
+    let repository = place.repository("acme/evidence");
     let subject = subject(&client, &repository).await;
     let pinned = repository.pin(subject.digest().clone());
     assert_eq!(client.referrers(&pinned, 10).await.unwrap(), []);
@@ -137,7 +142,7 @@ async fn evidence_is_found(host: &str) {
     client.attach(&pinned, &first).await.unwrap();
     let second = evidence(&subject, "second");
     client.attach(&pinned, &second).await.unwrap();
-    for reader in [client, self::client()] {
+    for reader in [client, place.client()] {
         let found = reader.referrers(&pinned, 10).await.unwrap();
         assert_eq!(found.len(), 2, "{found:?}");
         let one = found.iter().find(|descriptor| descriptor.digest == *first.digest()).unwrap();
@@ -149,14 +154,14 @@ async fn evidence_is_found(host: &str) {
 }
 
 /// docker-registry loses most of eight concurrent index updates. Ours must all be found.
-async fn concurrent_attachers(host: &str) {
-    let repository: Repository = format!("{host}/acme/concurrent").parse().unwrap();
-    let subject = subject(&client(), &repository).await;
+async fn concurrent_attachers(place: &Place) {
+    let repository = place.repository("acme/concurrent");
+    let subject = subject(&place.client(), &repository).await;
     let pinned = Arc::new(repository.pin(subject.digest().clone()));
     let mut tasks = Vec::new();
     for number in 0..8 {
         // A client each: nothing is known from one to the other.
-        let (client, pinned) = (client(), pinned.clone());
+        let (client, pinned) = (place.client(), pinned.clone());
         let manifest = evidence(&subject, &number.to_string());
         tasks.push(tokio::spawn(async move {
             client.attach(&pinned, &manifest).await.unwrap();
@@ -167,31 +172,127 @@ async fn concurrent_attachers(host: &str) {
     for task in tasks {
         attached.push(task.await.unwrap());
     }
-    let found = client().referrers(&pinned, 8).await.unwrap();
+    let found = place.client().referrers(&pinned, 8).await.unwrap();
     for digest in &attached {
         assert!(found.iter().any(|descriptor| descriptor.digest == *digest), "{digest} is lost");
     }
     assert_eq!(found.len(), 8);
 }
 
-macro_rules! on_both {
-    ($($name:ident),*) => {$(
+/// A large layer over a line that breaks twice: no byte is sent twice, and the whole arrives.
+async fn a_download_goes_on(place: &Place) {
+    let repository = place.repository("acme/large");
+    let layer: Vec<u8> = (0..1_500_000u32).flat_map(u32::to_le_bytes).collect();
+    let blob = Descriptor::of(media_type::LAYER_TAR, &layer);
+    place.client().push_blob(&repository, &blob, Body::from(layer.clone())).await.unwrap();
+    let (host, connections) = bad_line(&place.host, 2, 2_000_000).await;
+    let through: Repository = format!("{host}/acme/large").parse().unwrap();
+    let stream = place.client_at(&host).blob_stream(&through, &blob).await.unwrap().unwrap();
+    assert_eq!(collect(stream, layer.len(), "layer").await.unwrap(), layer);
+    assert_eq!(connections.load(Ordering::SeqCst), 3);
+}
+
+/// Blobs that cannot be mounted are pushed after all, with the upload that the registry opened meanwhile.
+async fn a_mount_in_vain(place: &Place) {
+    let (client, repository) = (place.client(), place.repository("acme/vain"));
+    for layer in [b"small".to_vec(), vec![5; 300_000]] {
+        let blob = Descriptor::of(media_type::LAYER_TAR, &layer);
+        assert!(!client.mount_blob(&repository, &blob.digest, &place.repository("acme/empty")).await.unwrap());
+        client.push_blob(&repository, &blob, Body::from(layer.clone())).await.unwrap();
+        assert_eq!(client.blob(&repository, &blob.digest, 300_000).await.unwrap().unwrap(), layer);
+    }
+}
+
+async fn two_platforms(place: &Place) {
+    let (client, repository) = (place.client(), place.repository("acme/platforms"));
+    let mut children = Vec::new();
+    for architecture in ["amd64", "arm64"] {
+        let manifest = push_image(&client, &repository, architecture.as_bytes().to_vec()).await;
+        let mut child = manifest.descriptor();
+        child.platform =
+            Some(Platform { os: "linux".to_owned(), architecture: architecture.to_owned(), variant: None });
+        children.push(child);
+    }
+    let index = Index::new(children).to_manifest();
+    client.tag(&repository.tag(tag("v1")), &index).await.unwrap();
+    let read = client.tagged(&repository.tag(tag("v1"))).await.unwrap().unwrap();
+    assert_eq!(read, index);
+    for child in read.as_index().unwrap().manifests {
+        let manifest = client.manifest(&repository.pin(child.digest)).await.unwrap().unwrap();
+        let layer = manifest.as_image().unwrap().layers.remove(0);
+        let content = client.blob(&repository, &layer.digest, 99).await.unwrap().unwrap();
+        assert_eq!(content, child.platform.unwrap().architecture.as_bytes());
+    }
+}
+
+async fn deleting(place: &Place) {
+    let (client, repository) = (place.client(), place.repository("acme/deleting"));
+    let (manifest, kept) =
+        (push_image(&client, &repository, b"a".to_vec()).await, push_image(&client, &repository, b"b".to_vec()).await);
+    let name = |name: &str| repository.tag(tag(name));
+    for (tag, manifest) in [("v1", &manifest), ("v2", &manifest), ("v3", &kept)] {
+        client.tag(&name(tag), manifest).await.unwrap();
+    }
+    match client.delete_tag(&name("v1")).await {
+        Ok(deleted) => assert!(deleted && place.deletes_tags),
+        Err(Error::Undeletable { .. }) => assert!(!place.deletes_tags),
+        Err(error) => panic!("{error}"),
+    }
+    assert_eq!(client.resolve(&name("v2")).await.unwrap().unwrap().digest(), manifest.digest());
+    let pinned = repository.pin(manifest.digest().clone());
+    assert!(client.delete_manifest(&pinned).await.unwrap());
+    assert!(!client.delete_manifest(&pinned).await.unwrap());
+    assert_eq!(client.resolve(&name("v2")).await.unwrap(), None);
+    assert_eq!(client.resolve(&name("v3")).await.unwrap().unwrap().digest(), kept.digest());
+}
+
+/// Where a login is needed, nothing is to be had without, and it is said what to do.
+async fn strangers(place: &Place) {
+    let Some(stranger) = place.stranger() else { return };
+    let (repository, blob) = (place.repository("acme/billing"), Descriptor::of(media_type::LAYER_TAR, b"x"));
+    let refused = |result: Result<(), Error>| assert!(matches!(result, Err(Error::Unauthorized { .. })), "{result:?}");
+    refused(stranger.resolve(&repository.tag(tag("v1"))).await.map(drop));
+    refused(stranger.push_blob(&repository, &blob, Body::from(&b"x"[..])).await);
+    refused(stranger.tags(&repository, "", 9).await.map(drop));
+    refused(stranger.delete_tag(&repository.tag(tag("v1"))).await.map(drop));
+}
+
+async fn every_scenario(place: &Place) {
+    strangers(place).await;
+    push_and_pull(place).await;
+    tags_and_mount(place).await;
+    a_mount_in_vain(place).await;
+    retag_keeps_the_bytes(place).await;
+    two_platforms(place).await;
+    a_download_goes_on(place).await;
+    evidence_is_found(place).await;
+    concurrent_attachers(place).await;
+    deleting(place).await;
+}
+
+macro_rules! everywhere {
+    ($($name:ident: $login:expr, $tls:expr;)*) => {$(
         mod $name {
+            use super::{Place, every_scenario};
+
             #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
             async fn docker_registry() {
-                let registry = super::DockerRegistry::start();
-                super::$name(&registry.address().to_string()).await;
+                every_scenario(&Place::docker_registry($login, $tls).await).await;
             }
 
             #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
             async fn ours() {
-                let registry = super::Registry::memory().spawn(([127, 0, 0, 1], 0).into()).await.unwrap();
-                super::$name(&registry.addr().to_string()).await;
+                every_scenario(&Place::ours($login, $tls).await).await;
             }
         }
     )*};
 }
-on_both!(push_and_pull, tags_and_mount, retag_keeps_the_bytes, evidence_is_found, concurrent_attachers);
+everywhere! {
+    open: false, false;
+    with_login: true, false;
+    over_https: false, true;
+    with_login_over_https: true, true;
+}
 
 #[tokio::test]
 async fn create_once_has_one_winner_where_the_registry_honours_it() {

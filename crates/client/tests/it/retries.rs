@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use schleuse_client::{Client, NoJitter, RetryPolicy};
+use schleuse_model::{Clock, Timestamp};
 use schleuse_oci::{Body, Created, Descriptor, Error, Pull as _, Push as _, media_type};
 use tokio::time::Instant;
 
@@ -101,6 +102,34 @@ async fn retry_after_is_obeyed_within_the_budget() {
     let started = Instant::now();
     assert!(client().resolve(&fake.tag("v1")).await.is_err());
     assert_eq!(started.elapsed().as_secs(), 0, "an hour is beyond the budget: said at once");
+}
+
+#[tokio::test(start_paused = true)]
+async fn retry_after_may_be_a_date() {
+    #[derive(Debug)]
+    struct At(Timestamp);
+    impl Clock for At {
+        fn now(&self) -> Timestamp {
+            self.0
+        }
+    }
+    // 8:49:37 by our clock, and the registry asks to come back at 8:50:00.
+    let clock = Arc::new(At(Timestamp::from_seconds(784_111_777)));
+    let client = Client::builder().jitter(Arc::new(NoJitter)).clock(clock).build().unwrap();
+    let fake = failing(1, reply(503).header("retry-after", "Sun, 06 Nov 1994 08:50:00 GMT")).await;
+    let started = Instant::now();
+    client.resolve(&fake.tag("v1")).await.unwrap();
+    assert_eq!(started.elapsed().as_secs(), 23);
+}
+
+/// However politely it is asked: the waits of one call have a sum.
+#[tokio::test(start_paused = true)]
+async fn the_budget_is_for_all_waits_of_a_call() {
+    let fake = failing(99, reply(429).header("retry-after", "25")).await;
+    let client = Client::builder().jitter(Arc::new(NoJitter)).build().unwrap();
+    let started = Instant::now();
+    assert!(client.resolve(&fake.tag("v1")).await.is_err());
+    assert_eq!((started.elapsed().as_secs(), fake.asked().len()), (50, 3), "a third wait would be beyond 60 s");
 }
 
 #[tokio::test(start_paused = true)]

@@ -120,9 +120,9 @@ mod tests {
     #[test]
     fn arguments() {
         assert_eq!(
-            line(buildx(&recipe(), Path::new("/work/image.tar"))),
+            line(buildx(&recipe(), Path::new("/w/image.tar"))),
             "docker|buildx|build|--progress=plain|--provenance=false|--sbom=false|--output|\
-             type=oci,dest=/work/image.tar,rewrite-timestamp=true|--build-arg|SOURCE_DATE_EPOCH=1700000000|--file|\
+             type=oci,dest=/w/image.tar,rewrite-timestamp=true|--build-arg|SOURCE_DATE_EPOCH=1700000000|--file|\
              /src/Dockerfile|--platform|linux/arm64|--target|release|--build-arg|NODE_ENV=production; rm -rf /|--label|a=b|--|\
              /src/--privileged"
         );

@@ -1,5 +1,7 @@
 //! Reading a layout.
 
+use std::path::PathBuf;
+
 use async_trait::async_trait;
 use bytes::Bytes;
 use futures_util::stream;
@@ -81,6 +83,10 @@ impl Pull for Layout {
             Err(source) => return Err(Error::Local { what, source }),
         };
         Ok(Some(verified(file, u64::MAX, blob, what)))
+    }
+
+    fn blob_file(&self, digest: &Digest) -> Option<PathBuf> {
+        Some(self.blob_path(digest))
     }
 
     async fn tags(&self, repository: &Repository, prefix: &str, limit: usize) -> Result<Vec<Tag>, Error> {

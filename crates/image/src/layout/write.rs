@@ -36,6 +36,24 @@ impl Push for Layout {
         stored.await.map_err(|source| Error::Store { what, source })?
     }
 
+    async fn adopt_blob(&self, _: &Repository, blob: &Descriptor, file: &Path) -> Result<bool, Error> {
+        let (path, file) = (self.blob_path(&blob.digest), file.to_owned());
+        let failed = |source| Error::Store { what: path.display().to_string(), source };
+        let to = path.clone();
+        let adopted = work::blocking(move || {
+            let folder = to.parent().unwrap_or(Path::new("."));
+            std::fs::create_dir_all(folder)?;
+            std::fs::File::open(&file)?.sync_all()?;
+            match std::fs::rename(&file, &to) {
+                // From another file system it has to be copied.
+                Err(error) if error.kind() == io::ErrorKind::CrossesDevices => Ok(false),
+                Err(error) => Err(error),
+                Ok(()) => work::sync_folder(folder).map(|()| true),
+            }
+        });
+        adopted.await.and_then(|adopted| adopted).map_err(failed)
+    }
+
     /// All repositories of a layout share their blobs.
     async fn mount_blob(&self, repository: &Repository, digest: &Digest, _: &Repository) -> Result<bool, Error> {
         self.has_blob(repository, digest).await

@@ -3,10 +3,12 @@
 use std::sync::Mutex;
 
 use async_trait::async_trait;
-use schleuse_image::copy::{Route, copy};
+use schleuse_image::copy::{Holder, Route, copy, copy_evidence};
 use schleuse_image::{CopyError, Layout, Moved, Progress};
-use schleuse_model::{Digest, Repository, Tag, TagRef};
-use schleuse_oci::{Body, Created, Descriptor, Error, Index, Manifest, Pull as _, Push};
+use schleuse_model::{Digest, PinnedRef, Repository, Tag, TagRef};
+use schleuse_oci::{
+    Body, Created, Descriptor, Error, ImageManifest, Index, Manifest, Pull as _, Push, Referrers, media_type,
+};
 
 use crate::support::{Bench, Tar, image, linux, names, repository};
 
@@ -46,6 +48,59 @@ impl Push for Mounting {
     }
     async fn create_tag(&self, tag: &TagRef, manifest: &Manifest) -> Result<Created, Error> {
         self.layout.create_tag(tag, manifest).await
+    }
+}
+
+/// A registry that believes whatever it is sent.
+#[derive(Debug, Default)]
+struct Credulous(Mutex<Vec<Digest>>);
+
+#[async_trait]
+impl Push for Credulous {
+    async fn has_blob(&self, _: &Repository, _: &Digest) -> Result<bool, Error> {
+        Ok(false)
+    }
+    async fn push_blob(&self, _: &Repository, blob: &Descriptor, _: Body) -> Result<(), Error> {
+        self.0.lock().unwrap().push(blob.digest.clone());
+        Ok(())
+    }
+    async fn mount_blob(&self, _: &Repository, _: &Digest, _: &Repository) -> Result<bool, Error> {
+        Ok(false)
+    }
+    async fn push_manifest(&self, _: &Repository, _: &Manifest) -> Result<bool, Error> {
+        Ok(false)
+    }
+    async fn tag(&self, _: &TagRef, _: &Manifest) -> Result<(), Error> {
+        panic!("no tag may name what was damaged")
+    }
+    async fn create_tag(&self, _: &TagRef, _: &Manifest) -> Result<Created, Error> {
+        Ok(Created::Won)
+    }
+}
+
+#[tokio::test]
+async fn a_damaged_layout_is_noticed_here_not_left_to_the_registry() {
+    let bench = Bench::new();
+    let image = image(&bench.layout, vec![Tar::new().file("f", b"1").into()]).await;
+    let manifest = bench.layout.manifest(&image).await.unwrap().unwrap();
+    let layer = manifest.as_image().unwrap().layers[0].digest.clone();
+    let path = bench.layout.blob_path(&layer);
+    let good = std::fs::read(&path).unwrap();
+    let mut flipped = good.clone();
+    flipped[15] ^= 1;
+    for damaged in [&flipped[..], &good[..good.len() - 1], &[&good[..], b"x"].concat()] {
+        std::fs::write(&path, damaged).unwrap();
+        let target = Credulous::default();
+        let route = Route {
+            from: &bench.layout,
+            from_repository: &repository(),
+            to: &target,
+            to_repository: &"other.example/x".parse().unwrap(),
+            work: &bench.folder.join("work"),
+            progress: &Told::default(),
+        };
+        let error = copy(route, image.digest(), &["v1".parse().unwrap()]).await.unwrap_err();
+        assert!(!target.0.lock().unwrap().contains(&layer), "{error:?}");
     }
 }
 
@@ -172,4 +227,65 @@ async fn what_is_no_image_is_not_copied() {
     assert!(matches!(error, CopyError::TooMuch { .. }), "{error:?}");
     let error = copy(route, strange.digest(), &[]).await.unwrap_err();
     assert!(matches!(error, CopyError::NotAnImage { .. }), "{error:?}");
+}
+
+/// A list of referrers that anybody could have written, and what was attached.
+#[derive(Debug, Default)]
+struct List {
+    listed: Vec<Descriptor>,
+    attached: Mutex<Vec<Digest>>,
+}
+
+#[async_trait]
+impl Referrers for List {
+    async fn referrers(&self, _: &PinnedRef, _: usize) -> Result<Vec<Descriptor>, Error> {
+        Ok(self.listed.clone())
+    }
+    async fn attach(&self, _: &PinnedRef, manifest: &Manifest) -> Result<(), Error> {
+        self.attached.lock().unwrap().push(manifest.digest().clone());
+        Ok(())
+    }
+}
+
+#[tokio::test]
+async fn evidence_is_what_says_itself_that_it_is_about_the_image() {
+    let bench = Bench::new();
+    let image = image(&bench.layout, vec![Tar::new().file("f", b"1").into()]).await;
+    let image = bench.layout.manifest(&image).await.unwrap().unwrap();
+    bench.layout.push_blob(&repository(), &Descriptor::empty(), Body::from(&b"{}"[..])).await.unwrap();
+    let about = async |subject: Option<Descriptor>, remark: &str| {
+        let mut manifest = ImageManifest::new(Descriptor::empty(), vec![Descriptor::empty()]);
+        (manifest.subject, manifest.artifact_type) = (subject, Some(remark.to_owned()));
+        let manifest = manifest.to_manifest();
+        bench.layout.push_manifest(&repository(), &manifest).await.unwrap();
+        manifest
+    };
+    let mine = about(Some(image.descriptor()), "x/mine").await;
+    let others = about(Some(Descriptor::of(media_type::IMAGE_MANIFEST, b"other")), "x/other").await;
+    let nobodys = about(None, "x/nobody").await;
+    let tag = |suffix: &str| -> Tag { format!("{}.{suffix}", image.digest().as_tag_stem()).parse().unwrap() };
+    bench.layout.tag(&repository().tag(tag("sig")), &mine).await.unwrap();
+    bench.layout.tag(&repository().tag(tag("att")), &mine).await.unwrap();
+
+    let target = Layout::create(bench.folder.join("target")).unwrap();
+    // The destination has a signature of its own under the tag.
+    target.push_manifest(&repository(), &others).await.unwrap();
+    target.tag(&repository().tag(tag("sig")), &others).await.unwrap();
+    let list = [&mine, &others, &nobodys].map(Manifest::descriptor);
+    let (from, to) = (List { listed: list.to_vec(), ..List::default() }, List::default());
+    let work = bench.folder.join("work");
+    let route = Route {
+        from: &bench.layout,
+        from_repository: &repository(),
+        to: &target,
+        to_repository: &repository(),
+        work: &work,
+        progress: &Told::default(),
+    };
+    copy(route, image.digest(), &[]).await.unwrap();
+    let copied = copy_evidence(route, &image, &from, Holder { pull: &target, referrers: &to }).await.unwrap();
+    assert_eq!(*to.attached.lock().unwrap(), [mine.digest().clone()]);
+    assert_eq!((copied.referrers, copied.legacy, copied.left_alone), (1, 1, vec![tag("sig")]));
+    let kept = target.resolve(&repository().tag(tag("sig"))).await.unwrap().unwrap();
+    assert_eq!(kept.digest(), others.digest(), "what was there is there");
 }

@@ -8,6 +8,7 @@
 //!   journal, beside `skopeo copy --preserve-digests`, which only moves a tag and checks nothing. From the promotion one key
 //!   unlock is taken off: scrypt costs what its parameters say, and those are cosign's. It is measured as a process of its own:
 //!   `schleuse key public` of the encrypted key, less `schleuse --version`.
+//! - `schleuse image tag` beside the same `skopeo copy`.
 //! - `schleuse verify --key` beside `cosign verify --key` 3.1, and `schleuse --version`.
 //! - `schleuse sign` of an image that nobody has signed, in both formats, beside `cosign sign` 3.1 of another such, which writes
 //!   one format. Neither sends anything to a transparency log. From each its own key unlock is taken off: cosign's is
@@ -38,15 +39,20 @@ mod memory;
 mod requests;
 mod rounds;
 mod scene;
+mod server;
+mod transfer;
 
 use std::process::ExitCode;
 
 use measure::{Bar, Figures, Series};
 use rounds::{Step, Timings};
-use scene::{Kind, Programs, Scene};
+use scene::Scene;
+use server::{Kind, Programs};
 
 /// `promote` less one key unlock, over `skopeo copy`.
 const PROMOTE_BAR: f64 = 1.0;
+/// `image tag` over `skopeo copy`, both only move a tag.
+const TAG_BAR: f64 = 0.25;
 /// `verify` over `cosign verify`.
 const VERIFY_BAR: f64 = 0.15;
 /// The most memory of `verify`, over that of `cosign verify`.
@@ -70,18 +76,39 @@ fn main() -> ExitCode {
         return memory::wrapper(arguments);
     }
     // `cargo test --benches` calls us without it: nothing to test here.
-    if !arguments.any(|argument| argument == "--bench") {
+    let (flags, parts): (Vec<_>, Vec<_>) = arguments.partition(|argument| argument.starts_with("--"));
+    if !flags.iter().any(|flag| flag == "--bench") {
         return ExitCode::SUCCESS;
     }
     let programs = Programs::at_hand();
-    let scene = Scene::new(Kind::Embedded, &programs);
+    let wanted = |part: &str| parts.is_empty() || parts.iter().any(|wanted| wanted == part);
+    let mut bars = Vec::new();
+    if wanted("promotion") {
+        bars.extend(promotion(&programs));
+    }
+    if wanted("transfer") {
+        bars.extend(transfer::bars(&programs));
+    }
+    if wanted("pushes") {
+        bars.push(transfer::many_pushes(&programs));
+    }
+    println!("\n{:<44}{:>9}{:>9}{:>9}", "bar", "measured", "±noise", "at most");
+    for bar in &bars {
+        println!("{bar}");
+    }
+    if bars.iter().any(Bar::is_missed) { ExitCode::FAILURE } else { ExitCode::SUCCESS }
+}
+
+/// Promoting, verifying and signing.
+fn promotion(programs: &Programs) -> Vec<Bar> {
+    let scene = Scene::new(Kind::Embedded, programs);
     let ours = Timings::take(&scene);
     let many = scene.releases(MANY);
     let many_at_once = many_at_once(&scene, &many);
     let peaks = [memory::peaks(|| scene.verify(&[many[0].as_str()])), memory::peaks(|| scene.cosign_verify(&many[0]))];
     drop(scene);
-    let git = Timings::take(&Scene::new(Kind::DockerRegistryAndGit, &programs));
-    let counted = requests::count(&programs);
+    let git = Timings::take(&Scene::new(Kind::DockerRegistryAndGit, programs));
+    let counted = requests::count(programs);
     ours.print("our registry (on disk), committed by its tags");
     let call = format!("schleuse verify --key, {MANY} images in one call, {CALLS} calls");
     println!("  {call:<58}{:>9.1}{:>9.1}{:>9.1}", many_at_once.at(0.5), many_at_once.at(0.1), many_at_once.at(0.9));
@@ -97,6 +124,7 @@ fn main() -> ExitCode {
     let most = counted.iter().map(|count| count.requests).max().unwrap_or(usize::MAX);
     let bars = [
         Bar::new("promote less key unlock : skopeo copy", ours.promote_ratio(), PROMOTE_BAR),
+        Bar::new("image tag : skopeo copy", ours.tag_ratio(), TAG_BAR),
         Bar::new("verify : cosign verify 3.1", ours.verify_ratio(), VERIFY_BAR),
         Bar::new("verify : cosign verify 3.1, peak memory", peaks[0].over(&peaks[1]), MEMORY_BAR),
         Bar::new("sign : cosign sign 3.1, less key unlocks", ours.sign_ratio(Step::Sign), SIGN_BAR),
@@ -104,20 +132,17 @@ fn main() -> ExitCode {
         Bar::new("schleuse --version, ms", ours.of(Step::Version).figures(), VERSION_BAR),
         Bar::new("requests of one promotion, the most", Figures::exact(most as f64), REQUESTS_BAR),
     ];
-    println!("\n{:<44}{:>9}{:>9}{:>9}", "bar", "measured", "±noise", "at most");
-    for bar in &bars {
-        println!("{bar}");
-    }
     println!();
     for (name, figures) in [
         ("sign --formats bundle : cosign sign 3.1", ours.sign_ratio(Step::SignBundle)),
         ("promote : skopeo copy, with git", git.promote_ratio()),
+        ("image tag : skopeo copy, docker-registry", git.tag_ratio()),
         ("verify : cosign verify 3.1, docker-registry", git.verify_ratio()),
         ("sign : cosign sign 3.1, docker-registry", git.sign_ratio(Step::Sign)),
     ] {
         println!("no bar: {name:<44}{:>9.2} ±{:.2}", figures.median, figures.noise);
     }
-    if bars.iter().any(Bar::is_missed) { ExitCode::FAILURE } else { ExitCode::SUCCESS }
+    bars.into()
 }
 
 fn many_at_once(scene: &Scene<'_>, images: &[String]) -> Series {

@@ -3,7 +3,8 @@
 use schleuse_testkit::Proxy;
 
 use crate::measure;
-use crate::scene::{Kind, Programs, Scene};
+use crate::scene::Scene;
+use crate::server::{Kind, Programs};
 
 /// How many promotions into the first rung go before the one that is counted there.
 const EARLIER: usize = 4;

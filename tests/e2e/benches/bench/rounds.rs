@@ -16,6 +16,7 @@ pub(crate) const WARM_UP: usize = 2;
 pub(crate) enum Step {
     Promote,
     Skopeo,
+    Tag,
     Public,
     Version,
     Verify,
@@ -37,9 +38,10 @@ pub(crate) struct Images {
 }
 
 impl Step {
-    const ALL: [Self; 11] = [
+    const ALL: [Self; 12] = [
         Self::Promote,
         Self::Skopeo,
+        Self::Tag,
         Self::Public,
         Self::Version,
         Self::Verify,
@@ -55,6 +57,7 @@ impl Step {
         match self {
             Self::Promote => "schleuse promote",
             Self::Skopeo => "skopeo copy --preserve-digests, the same registry",
+            Self::Tag => "schleuse image tag, the same registry",
             Self::Public => "schleuse key public (unlocks the key)",
             Self::Version => "schleuse --version",
             Self::Verify => "schleuse verify --key",
@@ -72,6 +75,7 @@ impl Step {
         match self {
             Self::Promote => scene.promote("staging", release),
             Self::Skopeo => scene.skopeo_copy(release),
+            Self::Tag => scene.tag(release),
             Self::Public => scene.key_public(),
             Self::Version => scene.version(),
             Self::Verify => scene.verify(&[release.as_str()]),
@@ -134,6 +138,11 @@ impl Timings {
     /// A promotion less one key unlock, over moving a tag.
     pub(crate) fn promote_ratio(&self) -> Figures {
         self.figures(Step::Promote).less(self.unlock()).over(self.figures(Step::Skopeo))
+    }
+
+    /// Moving a tag, over moving a tag.
+    pub(crate) fn tag_ratio(&self) -> Figures {
+        self.of(Step::Tag).over(self.of(Step::Skopeo))
     }
 
     pub(crate) fn verify_ratio(&self) -> Figures {

@@ -94,7 +94,7 @@ pub(super) async fn run(args: &Args, context: &Context) -> Result<Exit, Failure>
         from_repository: source.image.repository(),
         to: &*destination.push,
         to_repository: &destination.repository,
-        work: work.path(),
+        work: &destination.work,
         progress: &moving,
     };
     let tags = destination.tags.clone();

@@ -114,6 +114,8 @@ pub(super) struct Destination {
     /// What the image is to be called.
     pub(super) tags: Vec<Tag>,
     pub(super) registry: Option<Client>,
+    /// Where blobs on their way lie: on the destination's own file system, if it is one.
+    pub(super) work: PathBuf,
     /// A layout in the work folder that becomes this file.
     archive: Option<(Layout, PathBuf)>,
     place: Place,
@@ -129,6 +131,7 @@ pub(super) fn destination(
 ) -> Result<Destination, Failure> {
     let local = LOCAL.parse::<Repository>().map_err(schleuse_oci::Error::from)?;
     let mut names = Vec::new();
+    let mut passing = work.to_owned();
     let (push, repository, archive): (Box<dyn Push>, _, _) = match (place, client) {
         (Place::Registry(reference), Some(client)) => {
             if let Reference::Tagged(tagged) = reference {
@@ -139,7 +142,9 @@ pub(super) fn destination(
         (Place::Registry(_), None) => return Err(Usage::new("no client for a registry", "name a registry").into()),
         (Place::Layout(folder, wanted), _) => {
             names.extend(local_tag(wanted, tags, source_tag)?);
-            (Box::new(Layout::create(folder)?), local, None)
+            let layout = Layout::create(folder)?;
+            passing = layout.root().join("blobs").join("sha256");
+            (Box::new(layout), local, None)
         }
         (Place::OciArchive(file, wanted), _) => {
             names.extend(local_tag(wanted, tags, source_tag)?);
@@ -156,7 +161,7 @@ pub(super) fn destination(
     names.extend(tags.iter().cloned());
     names.dedup();
     let registry = client.filter(|_| matches!(place, Place::Registry(_))).cloned();
-    Ok(Destination { push, repository, tags: names, registry, archive, place: place.clone() })
+    Ok(Destination { push, repository, tags: names, registry, work: passing, archive, place: place.clone() })
 }
 
 /// The name of an image in a folder or a file: the one that was written there, else the source's. A layout's index lists images by
