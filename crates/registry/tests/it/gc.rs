@@ -177,7 +177,7 @@ async fn push_and_delete(client: &mut Client, name: &str, pusher: usize, round: 
     let manifest = image.to_manifest();
     let reference = manifest.digest().to_string();
     // Every second time without looking whether the content is there: accepted or refused, but never both.
-    if round % 2 == 0 {
+    if round.is_multiple_of(2) {
         let blind = client.put(name, &reference, &manifest, &[]).await;
         if blind.status == StatusCode::CREATED {
             return read_and_delete(client, name, &reference, &contents).await;
