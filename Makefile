@@ -32,6 +32,7 @@ bench: ## promote and verify beside skopeo and cosign; the reference service und
 soak: ## the long tests: random kills, many races, documents mutated for minutes, many more requests against the contract
 	SCHLEUSE_SOAK=1 cargo test --locked --release --package schleuse-e2e
 	SCHLEUSE_SOAK=1 cargo test --locked --release --package schleuse-sign --test fuzz
+	SCHLEUSE_SOAK=1 cargo test --locked --release --package schleuse-registry --test it crash::kill
 	SCHLEUSE_SOAK=1 cargo test --locked --release --package schleuse-image --test fuzz
 	SCHLEUSE_SOAK=1 cargo test --locked --release --package schleuse-properties
 	SCHLEUSE_SOAK=1 cargo test --locked --release --package schleuse-registry

@@ -7,7 +7,8 @@
 //! the old manifest or the new one, never an error. `If-None-Match: *` on a tag lets exactly one writer win. Blobs are streamed,
 //! never held whole (disk store). Every read is bounded, every wait has a deadline ([`Limits`]).
 //!
-//! **Start reading** at `service` (the paths), then `api/manifests` (the order of writes) and `store` (what a store must do).
+//! **Start reading** at `service` (the paths), then `api/manifests` (the order of writes), `store` (what a store must do),
+//! `store/disk` and `volume` (how it stays on the disk), `gc` and `check`.
 //!
 //! **Must not depend on** the HTTP client, nor on anything that signs, journals or decides.
 

@@ -173,3 +173,34 @@ fn metrics_stand_on_an_address_of_their_own() {
     let done = schleuse(folder.path(), &arguments).done().exits(1);
     assert!(done.stderr().contains("choose another port with --metrics"), "{}", done.stderr());
 }
+
+#[test]
+fn it_collects_while_it_serves() {
+    let folder = tempfile::tempdir().unwrap();
+    let serve = ["registry", "serve", "--folder", "store", "--listen", "127.0.0.1:0", "--gc-every", "20ms"];
+    let mut server = schleuse(folder.path(), &serve).serving();
+    let digest = "sha256:2cf24dba5fb0a30e26e83b2ac5b9e29e1b161e5c1fa7425e73043362938b9824";
+    let ask = |head: &str, body: &str| {
+        let mut stream = TcpStream::connect(server.address).unwrap();
+        let length = body.len();
+        write!(stream, "{head} HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: {length}\r\n\r\n{body}")
+            .unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).unwrap();
+        answer[9..12].to_owned()
+    };
+    let blob = folder.path().join("store/blobs/sha256/2c").join(&digest[7..]);
+    assert_eq!(ask(&format!("POST /v2/a/blobs/uploads/?digest={digest}"), "hello"), "201");
+    // Nothing names it, but it has just been pushed.
+    std::thread::sleep(std::time::Duration::from_millis(200));
+    assert!(blob.exists());
+    assert_eq!(ask(&format!("DELETE /v2/a/blobs/{digest}"), ""), "202");
+    let mut tries = 0;
+    while blob.exists() {
+        tries += 1;
+        assert!(tries < 500, "it was not collected");
+        std::thread::sleep(std::time::Duration::from_millis(10));
+    }
+    server.signal(Signal::SIGTERM);
+    assert_eq!(server.wait().code(), Some(0));
+}

@@ -2,6 +2,7 @@ mod faults;
 mod held;
 mod kill;
 mod power;
+mod repair;
 mod scenario;
 mod states;
 mod volume;

@@ -73,8 +73,9 @@ impl Files {
 
     /// Makes folders in `parent` and, before, that folder itself, with one sync for all of them.
     pub(crate) fn ensure_folders(&self, parent: &Path, names: &[&str]) -> Result<(), Error> {
-        /// The set is a cache; when it has grown beyond this it starts anew.
-        const REMEMBERED: usize = 100_000;
+        /// The set is a cache; when it has grown beyond this it starts anew. A few hundred are in use all the time; those of referrers
+        /// come with each subject and do not matter again.
+        const REMEMBERED: usize = 4096;
         let mut missing: Vec<_> = names.iter().map(|name| parent.join(name)).collect();
         missing.retain(|folder| !self.made().contains(folder));
         if missing.is_empty() {
@@ -83,9 +84,28 @@ impl Files {
         if !parent.as_os_str().is_empty() {
             self.ensure_folder(parent)?;
         }
+        let mut all_there = true;
+        for folder in &missing {
+            all_there = all_there && self.exists(folder)?;
+        }
+        if all_there {
+            // Free if this process has made them, and forgotten it.
+            self.settle(parent)?;
+        } else {
+            self.create_folders(parent, &missing)?;
+        }
+        let mut made = self.made();
+        if made.len() > REMEMBERED {
+            made.clear();
+        }
+        made.extend(missing);
+        Ok(())
+    }
+
+    fn create_folders(&self, parent: &Path, folders: &[PathBuf]) -> Result<(), Error> {
         let mut ours = Vec::new();
         let create = || {
-            for folder in &missing {
+            for folder in folders {
                 match self.volume.create_folder(folder) {
                     Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
                     result => {
@@ -104,11 +124,6 @@ impl Files {
             return Err(error);
         }
         ours.into_iter().for_each(|folder| self.folders.own(folder));
-        let mut made = self.made();
-        if made.len() > REMEMBERED {
-            made.clear();
-        }
-        made.extend(missing);
         Ok(())
     }
 

@@ -15,7 +15,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::SeqCst};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// Folders that are remembered. Forgetting one costs a sync.
-const REMEMBERED: usize = 10_000;
+const REMEMBERED: usize = 4096;
 
 #[derive(Debug)]
 struct Folder {
