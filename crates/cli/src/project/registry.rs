@@ -46,7 +46,7 @@ impl Explain for BadProxy {
     fn hints(&self) -> Vec<String> {
         vec![
             "write it as `http://host:port` or `http://user:password@host:port`; SOCKS is not spoken".to_owned(),
-            "`NO_PROXY=*` reaches everything without".to_owned(),
+            "without it, registries are reached directly".to_owned(),
         ]
     }
 }
