@@ -205,3 +205,26 @@ fn random_id() -> Result<String, Error> {
     getrandom::getrandom(&mut bytes).map_err(|_| Error::NoEntropy)?;
     Ok(to_hex(&bytes))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::memory::MemoryStore;
+
+    #[tokio::test(start_paused = true)]
+    async fn what_nobody_goes_on_with_expires_and_a_single_request_leaves_nothing() {
+        let (uploads, store, name) = (Arc::new(Uploads::default()), MemoryStore::default(), Name::parse("a").unwrap());
+        let begin = |single| uploads.begin(&store, &name, Algorithm::Sha256, single, &Limits::DEFAULT).unwrap();
+        drop(begin(true));
+        assert_eq!(uploads.len(), 0);
+        drop(begin(false));
+        let busy = begin(false);
+        tokio::time::advance(Limits::DEFAULT.upload_idle - Duration::from_secs(1)).await;
+        assert_eq!((uploads.expired(Limits::DEFAULT.upload_idle).len(), uploads.len()), (0, 2));
+        tokio::time::advance(Duration::from_secs(2)).await;
+        // The one that a request has stays, however long that takes.
+        assert_eq!((uploads.expired(Limits::DEFAULT.upload_idle).len(), uploads.len()), (1, 1));
+        drop(busy);
+        assert_eq!(uploads.expired(Limits::DEFAULT.upload_idle).len(), 0);
+    }
+}

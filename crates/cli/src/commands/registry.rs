@@ -6,7 +6,9 @@ use crate::context::Context;
 use crate::failure::Failure;
 
 mod check;
+mod files;
 mod gc;
+mod listen;
 mod reload;
 mod serve;
 

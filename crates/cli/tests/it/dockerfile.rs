@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use schleuse_testkit::peers::peer;
 
-use crate::support::{Checkout, Done, Server, registry, schleuse};
+use crate::support::{Checkout, Done, PASSWORD, Server, registry, schleuse};
 
 const DOCKERFILE: &str = "FROM scratch AS base\nARG GREETING=none\nLABEL greeting=$GREETING\nCOPY app /app\nCMD [\"/app/run\"]\n\
                           FROM base AS other\nCOPY Dockerfile /other\n";
@@ -183,4 +183,54 @@ fn a_builder_that_is_not_here_says_how_to_get_it() {
     std::os::unix::fs::symlink("/usr/bin/git", bin.join("git")).unwrap();
     let none = checkout.run(&["build"]).env("PATH", &bin.display().to_string()).done().exits(2).stderr();
     assert!(none.contains("`docker` was not found") && none.contains("hint: install Docker"), "{none}");
+}
+
+/// A program in the builder's place.
+fn impostor(checkout: &Checkout, script: &str) -> String {
+    let bin = checkout.path().join("bin");
+    std::fs::create_dir_all(&bin).unwrap();
+    let path = bin.join("buildah");
+    std::fs::write(&path, format!("#!/bin/sh\n{script}\n")).unwrap();
+    std::fs::set_permissions(&path, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+    format!("{}:/usr/bin:/bin", bin.display())
+}
+
+#[test]
+fn a_builder_is_handed_no_secret_and_shows_none() {
+    let server = registry();
+    let checkout = checkout(&server, "builder = \"buildah\"\n");
+    let path = impostor(&checkout, "env | grep -e SECRET -e PASSWORD -e KEY >&2; echo \"by $HTTPS_PROXY\" >&2; exit 3");
+    let run = checkout.run(&["build", "--verbose"]).env("PATH", &path).env("REGISTRY_USERNAME", "ci");
+    let run = run.env("REGISTRY_PASSWORD", "registry-secret").env("COSIGN_PRIVATE_KEY", "key-secret");
+    let run = run.env("STORAGE_DRIVER", "vfs").env("HTTPS_PROXY", "http://me:proxy-secret@proxy.example");
+    let said = run.done().exits(1).stderr();
+    assert!(said.contains("`buildah` failed: exit code 3: by [redacted]"), "{said}");
+    for secret in [PASSWORD, "registry-secret", "key-secret", "proxy-secret"] {
+        assert!(!said.contains(secret), "{said}");
+    }
+    // What it needs, it has: the script can look.
+    let path = impostor(&checkout, "test \"$STORAGE_DRIVER\" = vfs && test -n \"$HTTPS_PROXY\" && exit 4; exit 5");
+    let run = checkout.run(&["build"]).env("PATH", &path).env("STORAGE_DRIVER", "vfs").env("HTTPS_PROXY", "http://x");
+    assert!(run.done().exits(1).stderr().contains("exit code 4"));
+}
+
+#[test]
+#[allow(clippy::disallowed_methods, reason = "measures the program under test")]
+fn a_builder_that_hangs_is_ended_and_one_that_writes_nothing_is_no_build() {
+    let server = registry();
+    let checkout = checkout(&server, "builder = \"buildah\"\ntimeout = \"1s\"\n");
+    let path = impostor(&checkout, "echo step 7 of 9 >&2; sleep 60 & sleep 60");
+    let began = Instant::now();
+    let said = checkout.run(&["build"]).env("PATH", &path).done().exits(1).stderr();
+    for words in ["was stopped: not done after 1.0s", "hint: it said last: step 7 of 9", "hint: give it longer"] {
+        assert!(said.contains(words), "{said}");
+    }
+    assert!(began.elapsed() < Duration::from_secs(30));
+    let path = impostor(&checkout, "exit 0");
+    let said = checkout.run(&["build"]).env("PATH", &path).done().exits(1).stderr();
+    assert!(said.contains("image.tar"), "{said}");
+    // What it writes is read like any archive.
+    let path = impostor(&checkout, "for to; do :; done; case \"$1\" in push) echo x >\"${to#oci-archive:}\";; esac");
+    let said = checkout.run(&["build"]).env("PATH", &path).done();
+    assert!(said.stderr().contains("image.tar is refused"), "{}", said.stderr());
 }

@@ -8,6 +8,7 @@ mod demo_app;
 mod dockerfile;
 mod evidence;
 mod image;
+mod image_peers;
 mod interrupt;
 mod key;
 mod registry;

@@ -59,8 +59,9 @@ impl Explain for DockerfileError {
         match self {
             Self::Missing { .. } | Self::Platform { .. } => Exit::Usage,
             Self::Builder { source, .. } => source.exit(),
-            Self::Archive(error) => error.exit(),
-            Self::Pick(_) => Exit::Error,
+            // A file that is not there, or is none, is the builder's fault here, not the person's.
+            Self::Archive(error) if error.exit() == Exit::Untrusted => Exit::Untrusted,
+            Self::Archive(_) | Self::Pick(_) => Exit::Error,
             Self::Read(error) => error.exit(),
         }
     }
@@ -93,8 +94,10 @@ fn builder_hints(tool: Tool, source: &ProcessError) -> Vec<String> {
         (Tool::Buildx, _) if said.contains("exporter is not supported") || said.contains("exporter feature") => {
             vec!["Docker's own builder cannot write an image into a file: `docker buildx create --use`".to_owned()]
         }
-        (_, ProcessError::Deadline { .. }) => {
-            vec!["give it longer in [build]: `timeout = \"1h\"`; --verbose shows what it said".to_owned()]
+        (_, ProcessError::Deadline { stdout, stderr, .. }) => {
+            let words = if stderr.text().trim().is_empty() { stdout } else { stderr };
+            let last = words.last_lines(1).into_iter().map(|line| format!("it said last: {line}"));
+            last.chain(["give it longer in [build]: `timeout = \"1h\"`".to_owned()]).collect()
         }
         _ => Vec::new(),
     }

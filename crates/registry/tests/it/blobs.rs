@@ -37,6 +37,11 @@ async fn every_way_to_push() {
         let part = client.send("GET", &path, &[("range", "bytes=10-19")], "").await;
         assert_eq!((part.status, part.header("content-range")), (StatusCode::PARTIAL_CONTENT, "bytes 10-19/3000000"));
         assert_eq!(part.body, content[10..20]);
+        let backward = client.send("GET", &path, &[("range", "bytes=19-10")], "").await;
+        assert_eq!(
+            (backward.status, backward.header("content-range")),
+            (StatusCode::RANGE_NOT_SATISFIABLE, "bytes */3000000")
+        );
         let beyond = client.send("GET", &path, &[("range", "bytes=3000000-")], "").await;
         assert_eq!(beyond.status, StatusCode::RANGE_NOT_SATISFIABLE);
         let head = client.send("HEAD", &path, &[], "").await;
@@ -46,6 +51,13 @@ async fn every_way_to_push() {
         let mount = client.send("POST", &format!("/v2/c/blobs/uploads/?mount={digest}&from=a/b"), &[], "").await;
         assert_eq!(mount.status, StatusCode::CREATED);
         assert_eq!(client.get(&format!("/v2/c/blobs/{digest}")).await.body.len(), content.len());
+        // From anywhere: whoever writes here may read everything.
+        let anywhere = client.send("POST", &format!("/v2/e/blobs/uploads/?mount={digest}"), &[], "").await;
+        assert_eq!(anywhere.status, StatusCode::CREATED);
+        assert_eq!(client.get(&format!("/v2/e/blobs/{digest}")).await.body.len(), content.len());
+        let unheard = Digest::sha256(b"unheard of");
+        let nowhere = client.send("POST", &format!("/v2/e/blobs/uploads/?mount={unheard}"), &[], "").await;
+        assert_eq!(nowhere.status, StatusCode::ACCEPTED);
         let none = client.send("POST", &format!("/v2/d/blobs/uploads/?mount={digest}&from=x"), &[], "").await;
         assert_eq!(none.status, StatusCode::ACCEPTED);
         assert_eq!(client.get(&format!("/v2/d/blobs/{digest}")).await.code(), "BLOB_UNKNOWN");

@@ -1,8 +1,9 @@
 use hyper::StatusCode;
 use schleuse_model::Digest;
 use schleuse_oci::{Descriptor, Index, Manifest, media_type};
+use schleuse_registry::Registry;
 
-use super::harness::{Client, both, sha512};
+use super::harness::{Client, both, loopback, sha512};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn by_tag_and_by_digest() {
@@ -162,4 +163,51 @@ async fn pages() {
         assert_eq!((none.json()["tags"].to_string(), none.header("link")), ("[]".to_owned(), ""));
         registry.stop().await.unwrap();
     }
+}
+
+/// distribution-spec 1.1+dev: tags as parameters of a push by digest; the only way to tag what has another digest than SHA-256.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn tags_as_parameters() {
+    for (registry, _folder) in both().await {
+        let mut client = Client::new(registry.addr()).await;
+        let manifest = client.image("a", b"layer").await.to_manifest();
+        let digest = sha512(manifest.bytes());
+        let got = client.put("a", &format!("{digest}?tag=one&tag=two&tag=one"), &manifest, &[]).await;
+        let tags: Vec<_> = got.headers.get_all("oci-tag").iter().map(|tag| tag.to_str().unwrap()).collect();
+        assert_eq!((got.status, &*tags), (StatusCode::CREATED, &["one", "two"][..]));
+        for tag in ["one", "two"] {
+            let got = client.get(&format!("/v2/a/manifests/{tag}")).await;
+            assert_eq!((got.header("docker-content-digest"), &got.body), (&*digest.to_string(), manifest.bytes()));
+        }
+        // A condition would be about the manifest where the tags are meant: neither is carried out.
+        for condition in ["if-none-match", "if-match"] {
+            let got = client.put("a", &format!("{digest}?tag=three"), &manifest, &[(condition, "*")]).await;
+            assert_eq!((got.status, &*got.code()), (StatusCode::BAD_REQUEST, "UNSUPPORTED"));
+        }
+        let many: String = (0..101).map(|number| format!("&tag=t{number}")).collect();
+        let got = client.put("a", &format!("{digest}?{many}"), &manifest, &[]).await;
+        assert_eq!(got.status, StatusCode::URI_TOO_LONG);
+        let got = client.put("a", &format!("{digest}?tag=four&tag=.."), &manifest, &[]).await;
+        assert_eq!((got.status, &*got.code()), (StatusCode::BAD_REQUEST, "MANIFEST_INVALID"));
+        assert_eq!(client.get("/v2/a/tags/list").await.json()["tags"], serde_json::json!(["one", "two"]));
+        registry.stop().await.unwrap();
+    }
+}
+
+/// Half an image is refused, unless the registry was told to take it.
+#[tokio::test]
+async fn sparse_manifests_by_permission_only() {
+    let strict = Registry::memory().spawn(loopback()).await.unwrap();
+    let sparse = Registry::memory().accepting_sparse().spawn(loopback()).await.unwrap();
+    for (registry, status) in [(&strict, StatusCode::BAD_REQUEST), (&sparse, StatusCode::CREATED)] {
+        let mut client = Client::new(registry.addr()).await;
+        let mut image = client.image("a", b"layer").await;
+        image.layers.push(Descriptor::of(media_type::LAYER_TAR, b"elsewhere"));
+        let got = client.put("a", "v1", &image.to_manifest(), &[]).await;
+        assert_eq!(got.status, status, "{got:?}");
+        let index = Index::new(vec![Descriptor::of(media_type::IMAGE_MANIFEST, b"elsewhere too")]).to_manifest();
+        assert_eq!(client.put("a", "v2", &index, &[]).await.status, status);
+    }
+    strict.stop().await.unwrap();
+    sparse.stop().await.unwrap();
 }

@@ -5,7 +5,7 @@ use schleuse_model::Explain as _;
 use schleuse_registry::Limits;
 use tokio::signal::unix::{SignalKind, signal};
 
-use super::serve::Files;
+use super::files::Files;
 use crate::context::Context;
 use crate::failure::Failure;
 use crate::signals::NoSignals;
