@@ -3,6 +3,7 @@
 //! A file appears by: temporary file in `tmp/`, write, sync, rename to its place, sync of the folder. A reader therefore sees the
 //! whole old file or the whole new one, and after a power cut one of the two.
 
+use std::cell::{Cell, RefCell};
 use std::collections::HashSet;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -94,6 +95,9 @@ impl Files {
         } else {
             self.create_folders(parent, &missing)?;
         }
+        for folder in &missing {
+            self.still_there(folder)?;
+        }
         let mut made = self.made();
         if made.len() > REMEMBERED {
             made.clear();
@@ -103,28 +107,32 @@ impl Files {
     }
 
     fn create_folders(&self, parent: &Path, folders: &[PathBuf]) -> Result<(), Error> {
-        let mut ours = Vec::new();
+        let ours = RefCell::new(Vec::new());
         let create = || {
             for folder in folders {
                 match self.volume.create_folder(folder) {
                     Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
                     result => {
                         result?;
-                        ours.push(folder);
+                        ours.borrow_mut().push(folder);
                     }
                 }
             }
             Ok(())
         };
-        if let Err(error) = self.changing(parent, "create folders in", parent, create) {
-            // So that the next try makes them anew, and does not trust a sync of what this one may have lost.
-            for folder in ours {
-                let _ = self.volume.remove_folder(folder);
-            }
-            return Err(error);
-        }
-        ours.into_iter().for_each(|folder| self.folders.own(folder));
+        // So that the next try makes them anew, and does not trust a sync of what this one may have lost.
+        let undo = || ours.borrow().iter().for_each(|folder| drop(self.volume.remove_folder(folder)));
+        self.changing(parent, "create folders in", parent, create, undo)?;
+        ours.into_inner().into_iter().for_each(|folder| self.folders.own(folder));
         Ok(())
+    }
+
+    /// After one's own sync: whoever made `path`, and on whose making one relied, may have failed and taken it back.
+    fn still_there(&self, path: &Path) -> Result<(), Error> {
+        if self.exists(path)? {
+            return Ok(());
+        }
+        Err(self.failed("keep", path)(io::ErrorKind::NotFound.into()))
     }
 
     fn made(&self) -> MutexGuard<'_, HashSet<PathBuf>> {
@@ -137,7 +145,7 @@ impl Files {
             return Ok(());
         }
         let change = self.folders.change(folder);
-        let settled = change.made(|| found(self.volume.sync_folder(folder)).map(drop));
+        let settled = change.made(|| found(self.volume.sync_folder(folder)).map(drop), || {});
         settled.map_err(self.failed("sync the folder", folder))
     }
 
@@ -147,17 +155,18 @@ impl Files {
         if self.folders.is_ours(folder) { Ok(()) } else { self.settle(folder) }
     }
 
-    /// Runs `change` on an entry of `folder`, and makes it durable.
+    /// Runs `change` on an entry of `folder`, and makes it durable; runs `undo` if that fails (`Change::made` says when).
     fn changing(
         &self,
         folder: &Path,
         action: &'static str,
         path: &Path,
         change: impl FnOnce() -> io::Result<()>,
+        undo: impl FnOnce(),
     ) -> Result<(), Error> {
         let guard = self.folders.change(folder);
         change().map_err(self.failed(action, path))?;
-        guard.made(|| self.volume.sync_folder(folder)).map_err(self.failed("sync the folder", folder))
+        guard.made(|| self.volume.sync_folder(folder), undo).map_err(self.failed("sync the folder", folder))
     }
 
     /// Writes a whole file in place of what is there. If that fails, what was not there is not there, as far as the disk lets us.
@@ -185,20 +194,26 @@ impl Files {
     pub(crate) fn mark(self: &Arc<Self>, file: &Path, at: Timestamp) -> Result<(), Error> {
         let folder = folder_of(file);
         self.ensure_folder(folder)?;
-        let mut created = false;
+        let created = Cell::new(false);
+        let mut dated = Ok(());
         let create = || {
             match self.volume.create(file) {
                 Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
-                result => created = result.map(|_| true)?,
+                result => created.set(result.map(|_| true)?),
             }
-            self.volume.set_modified(file, at)
+            // A failure is told when the entry is durable: another may rely on it already.
+            dated = self.volume.set_modified(file, at);
+            Ok(())
         };
-        let marked = self.changing(folder, "create", file, create);
-        if marked.is_err() && created {
-            // Taken back: who asks next must not be told that it is there.
-            let _ = self.volume.remove(file);
-        }
-        marked
+        let undo = || {
+            // Who asks next must not be told that it is there.
+            if created.get() {
+                let _ = self.volume.remove(file);
+            }
+        };
+        self.changing(folder, "create", file, create, undo)?;
+        dated.map_err(self.failed("date", file))?;
+        self.still_there(file)
     }
 
     /// When it was last changed, or dated by [`Files::date`]; `None` if it is not there.
@@ -287,7 +302,7 @@ impl Files {
                 moved.push((file, temporary));
             }
         }
-        guard.made(|| self.volume.sync_folder(folder)).map_err(self.failed("sync the folder", folder))
+        guard.made(|| self.volume.sync_folder(folder), || {}).map_err(self.failed("sync the folder", folder))
     }
 
     fn temporary(&self) -> PathBuf {
@@ -303,7 +318,7 @@ impl Files {
     pub(crate) fn move_aside(&self, from: &Path, to: &Path) -> Result<(), Error> {
         let folder = folder_of(to);
         self.ensure_folder(folder)?;
-        self.changing(folder, "move aside", from, || self.volume.rename(from, to))?;
+        self.changing(folder, "move aside", from, || self.volume.rename(from, to), || {})?;
         self.volume.sync_folder(folder_of(from)).map_err(self.failed("sync the folder", folder_of(from)))
     }
 
@@ -344,16 +359,19 @@ impl Scratch {
         let folder = folder_of(to);
         files.ensure_folder(folder)?;
         let existed = files.exists(to)?;
-        let placed = files.changing(folder, "rename to", to, || {
+        let rename = || {
             files.volume.rename(&self.path, to)?;
             self.placed = true;
             Ok(())
-        });
-        if placed.is_err() && self.placed && !existed {
-            // Taken back: who asks next must not be told that it is there.
-            let _ = files.volume.remove(to);
-        }
-        placed
+        };
+        let undo = || {
+            // Who asks next must not be told that it is there.
+            if !existed {
+                let _ = files.volume.remove(to);
+            }
+        };
+        files.changing(folder, "rename to", to, rename, undo)?;
+        files.still_there(to)
     }
 }
 

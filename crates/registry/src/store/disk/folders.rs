@@ -25,6 +25,8 @@ struct Folder {
     made: AtomicU64,
     /// How many of them were there when the last sync began that succeeded. Held while syncing.
     durable: Mutex<u64>,
+    /// Syncs that succeeded.
+    syncs: AtomicU64,
     /// Nothing in it is an earlier process' or a failed change's and not durable.
     inherited: AtomicBool,
 }
@@ -36,6 +38,7 @@ impl Default for Folder {
             open: AtomicU64::new(0),
             made: AtomicU64::new(1),
             durable: Mutex::new(0),
+            syncs: AtomicU64::new(0),
             inherited: AtomicBool::new(false),
         }
     }
@@ -66,7 +69,8 @@ impl Folders {
     pub(super) fn change(&self, path: &Path) -> Change {
         let folder = self.get(path);
         folder.open.fetch_add(1, SeqCst);
-        Change { folder, made: false }
+        let since = folder.syncs.load(SeqCst);
+        Change { folder, made: false, since }
     }
 
     /// Whether every entry that can be seen now is durable without a further sync.
@@ -96,19 +100,29 @@ impl Folders {
 pub(super) struct Change {
     folder: Arc<Folder>,
     made: bool,
+    /// How many syncs had succeeded before it.
+    since: u64,
 }
 
 impl Change {
-    /// The change is there: makes it durable by `sync`, or finds that another's sync has.
-    pub(super) fn made(mut self, sync: impl FnOnce() -> io::Result<()>) -> io::Result<()> {
+    /// The change is there: makes it durable by `sync`, or finds that another's sync has. If that fails it is undone before anybody
+    /// else syncs, so that whoever has relied upon it sees so after their own sync; unless a sync has succeeded since it was begun:
+    /// then somebody may have been promised what it made.
+    pub(super) fn made(mut self, sync: impl FnOnce() -> io::Result<()>, undo: impl FnOnce()) -> io::Result<()> {
         self.made = true;
         let mine = self.folder.made.fetch_add(1, SeqCst) + 1;
         let mut durable = locked(&self.folder.durable);
         if *durable < mine {
             let covered = self.folder.made.load(SeqCst);
             // If it fails, the change stays open for good: nobody may take the folder for clean.
-            sync()?;
+            if let Err(error) = sync() {
+                if self.folder.syncs.load(SeqCst) == self.since {
+                    undo();
+                }
+                return Err(error);
+            }
             *durable = covered;
+            self.folder.syncs.fetch_add(1, SeqCst);
             self.folder.inherited.store(true, SeqCst);
         }
         drop(durable);
@@ -151,12 +165,12 @@ mod tests {
                     go.wait();
                     ok(count_all)
                 };
-                first.made(sync).unwrap();
+                first.made(sync, || {}).unwrap();
             });
             started.wait();
             let waiting: Vec<_> = [second, folders.change(path), folders.change(path)]
                 .into_iter()
-                .map(|change| scope.spawn(move || change.made(|| ok(count_all)).unwrap()))
+                .map(|change| scope.spawn(move || change.made(|| ok(count_all), || {}).unwrap()))
                 .collect();
             while folders.get(path).made.load(SeqCst) < 5 {
                 std::thread::yield_now();
@@ -172,21 +186,21 @@ mod tests {
     fn a_folder_is_clean_only_when_this_process_has_seen_to_it() {
         let (folders, path) = (Folders::default(), Path::new("a"));
         assert!(!folders.is_clean(path), "an earlier process may have left something");
-        folders.change(path).made(|| Ok(())).unwrap();
+        folders.change(path).made(|| Ok(()), || {}).unwrap();
         assert!(folders.is_clean(path));
         let change = folders.change(path);
         assert!(!folders.is_clean(path), "under way: it may be visible already");
         drop(change);
         assert!(!folders.is_clean(path), "it failed, and may have happened all the same");
-        folders.change(path).made(|| Ok(())).unwrap();
+        folders.change(path).made(|| Ok(()), || {}).unwrap();
         assert!(folders.is_clean(path));
     }
 
     #[test]
     fn a_folder_with_a_failed_sync_is_never_clean_again() {
         let (folders, path) = (Folders::default(), Path::new("a"));
-        assert!(folders.change(path).made(|| Err(io::ErrorKind::Other.into())).is_err());
-        folders.change(path).made(|| Ok(())).unwrap();
+        assert!(folders.change(path).made(|| Err(io::ErrorKind::Other.into()), || {}).is_err());
+        folders.change(path).made(|| Ok(()), || {}).unwrap();
         assert!(!folders.is_clean(path));
     }
 
@@ -199,7 +213,21 @@ mod tests {
         }
         assert!(folders.0.lock().unwrap().len() <= REMEMBERED);
         assert!(!folders.is_clean(path));
-        change.made(|| ok(&count)).unwrap();
+        change.made(|| ok(&count), || {}).unwrap();
         assert!(folders.is_clean(path));
+    }
+
+    #[test]
+    fn what_failed_is_undone_unless_somebody_may_rely_on_it() {
+        let (folders, path) = (Folders::default(), Path::new("a"));
+        let fail = || Err(io::ErrorKind::Other.into());
+        for (other_succeeds, expected) in [(false, true), (true, false)] {
+            let (mut undone, change) = (false, folders.change(path));
+            if other_succeeds {
+                folders.change(path).made(|| Ok(()), || {}).unwrap();
+            }
+            assert!(change.made(fail, || undone = true).is_err());
+            assert_eq!(undone, expected);
+        }
     }
 }
