@@ -1,0 +1,62 @@
+//! Folders and disks as operators find them: of somebody else, damaged, read-only, with files in them that are not ours.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
+
+use hyper::StatusCode;
+use schleuse_model::{Clock as _, SystemClock, Timestamp};
+use schleuse_oci::Manifest;
+use schleuse_registry::{
+    CheckOptions, Error, Fault, FolderVolume, GcOptions, Limits, Outcome, Readable, Registry, Volume, Written, check,
+};
+
+use super::harness::{Client, loopback};
+
+fn write(root: &Path, file: &str, text: &str) {
+    let path = root.join(file);
+    std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+    std::fs::write(path, text).unwrap();
+}
+
+/// `--folder` names the folder of a web application by mistake: its `uploads/` and `tmp/` are not ours to clear.
+#[test]
+fn a_folder_of_somebody_else_is_refused_and_left_as_it_is() {
+    let folder = tempfile::tempdir().unwrap();
+    let files = ["uploads/customer.pdf", "tmp/1", "index.html"];
+    files.iter().for_each(|file| write(folder.path(), file, "precious"));
+    assert!(matches!(Registry::disk(folder.path()), Err(Error::NotEmpty { .. })));
+    for file in files {
+        assert_eq!(std::fs::read_to_string(folder.path().join(file)).unwrap(), "precious", "{file}");
+    }
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 3);
+}
+
+/// A new disk has `lost+found`; a copy of a registry may have come without `lock`, which means nothing by itself.
+#[test]
+fn a_new_disk_and_a_copy_without_its_lock_are_taken() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::create_dir(folder.path().join("lost+found")).unwrap();
+    drop(Registry::disk(folder.path()).unwrap());
+    std::fs::remove_file(folder.path().join("lock")).unwrap();
+    drop(Registry::disk(folder.path()).unwrap());
+}
+
+/// What is not named as we name things is not ours, wherever it lies: it is neither cleared nor in the way.
+#[tokio::test]
+async fn files_of_others_inside_harm_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    drop(Registry::disk(folder.path()).unwrap());
+    let others =
+        ["repos/README", "repos/a/.DS_Store", "blobs/README", "blobs/sha256/README", "tmp/x/y", "uploads/notes"];
+    others.iter().for_each(|file| write(folder.path(), file, "not ours"));
+    write(folder.path(), "tmp/17", "left by us");
+    write(folder.path(), "uploads/0123456789abcdef0123456789abcdef", "left by us");
+    let registry = Registry::disk(folder.path()).unwrap();
+    let report = registry.collect(GcOptions::default(), SystemClock.now()).unwrap();
+    assert_eq!((report.uploads_cleared, report.repositories), (2, 0));
+    drop(registry);
+    let volume = Arc::new(FolderVolume::open(folder.path()).unwrap());
+    assert!(check(volume, CheckOptions::default(), SystemClock.now(), &|_, _| {}).unwrap().is_whole());
+    assert!(others.iter().all(|file| folder.path().join(file).exists()));
+}
