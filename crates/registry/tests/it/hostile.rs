@@ -60,3 +60,30 @@ async fn files_of_others_inside_harm_nothing() {
     assert!(check(volume, CheckOptions::default(), SystemClock.now(), &|_, _| {}).unwrap().is_whole());
     assert!(others.iter().all(|file| folder.path().join(file).exists()));
 }
+
+/// As docs/REGISTRY.md says: push the manifest again, or delete the tag. But who put a condition is not told that it holds.
+#[tokio::test]
+async fn a_damaged_tag_is_put_right_or_deleted_and_holds_up_nothing_else() {
+    let folder = tempfile::tempdir().unwrap();
+    let registry = Registry::disk(folder.path()).unwrap().spawn(loopback()).await.unwrap();
+    let mut client = Client::new(registry.addr()).await;
+    let one = client.image("a", b"one").await.to_manifest();
+    let two = client.image("a", b"two").await.to_manifest();
+    for (tag, manifest) in [("x", &one), ("y", &one), ("z", &two)] {
+        client.put("a", tag, manifest, &[]).await;
+    }
+    for tag in ["x", "y"] {
+        write(folder.path(), &format!("repos/a/_tags/{tag}"), "");
+    }
+    assert_eq!(client.get("/v2/a/manifests/x").await.status, StatusCode::INTERNAL_SERVER_ERROR);
+    let once = client.put("a", "x", &two, &[("if-none-match", "*")]).await;
+    assert_eq!(once.status, StatusCode::INTERNAL_SERVER_ERROR, "it is taken, by we do not know what");
+    let other = client.send("DELETE", &format!("/v2/a/manifests/{}", two.digest()), &[], "").await;
+    assert_eq!(other.status, StatusCode::ACCEPTED);
+    assert_eq!(client.get("/v2/a/manifests/z").await.status, StatusCode::NOT_FOUND);
+    assert_eq!(client.put("a", "x", &one, &[]).await.status, StatusCode::CREATED);
+    assert_eq!(client.get("/v2/a/manifests/x").await.status, StatusCode::OK);
+    assert_eq!(client.send("DELETE", "/v2/a/manifests/y", &[], "").await.status, StatusCode::ACCEPTED);
+    assert_eq!(client.get("/v2/a/manifests/y").await.status, StatusCode::NOT_FOUND);
+    registry.stop().await.unwrap();
+}
