@@ -119,3 +119,90 @@ async fn an_intact_manifest_is_not_moved_aside() {
     let report = check(volume, options, SystemClock.now(), &|_, _| {}).unwrap();
     assert_eq!((report.findings[0].outcome, path.exists()), (Outcome::Left, true));
 }
+
+/// A folder whose dates cannot be set, and which counts what is opened.
+#[derive(Debug)]
+struct Odd {
+    inner: FolderVolume,
+    dating: Option<std::io::ErrorKind>,
+    dated: AtomicUsize,
+    opened: AtomicUsize,
+}
+
+impl Odd {
+    fn new(folder: &Path, dating: Option<std::io::ErrorKind>) -> Arc<Self> {
+        let (dated, opened) = (AtomicUsize::new(0), AtomicUsize::new(0));
+        Arc::new(Self { inner: FolderVolume::create(folder).unwrap(), dating, dated, opened })
+    }
+}
+
+impl Volume for Odd {
+    fn shown(&self, path: &Path) -> std::path::PathBuf {
+        self.inner.shown(path)
+    }
+    fn create(&self, file: &Path) -> std::io::Result<Box<dyn Written>> {
+        self.inner.create(file)
+    }
+    fn open(&self, file: &Path) -> std::io::Result<Box<dyn Readable>> {
+        self.opened.fetch_add(1, SeqCst);
+        self.inner.open(file)
+    }
+    fn rename(&self, from: &Path, to: &Path) -> std::io::Result<()> {
+        self.inner.rename(from, to)
+    }
+    fn remove(&self, file: &Path) -> std::io::Result<()> {
+        self.inner.remove(file)
+    }
+    fn create_folder(&self, folder: &Path) -> std::io::Result<()> {
+        self.inner.create_folder(folder)
+    }
+    fn remove_folder(&self, folder: &Path) -> std::io::Result<()> {
+        self.inner.remove_folder(folder)
+    }
+    fn sync_folder(&self, folder: &Path) -> std::io::Result<()> {
+        self.inner.sync_folder(folder)
+    }
+    fn names(&self, folder: &Path) -> std::io::Result<Vec<String>> {
+        self.inner.names(folder)
+    }
+    fn modified(&self, path: &Path) -> std::io::Result<Timestamp> {
+        self.inner.modified(path)
+    }
+    fn set_modified(&self, file: &Path, at: Timestamp) -> std::io::Result<()> {
+        self.dated.fetch_add(1, SeqCst);
+        match self.dating {
+            Some(kind) => Err(kind.into()),
+            None => self.inner.set_modified(file, at),
+        }
+    }
+}
+
+/// The disk has become read-only after an error, or the folder came back from a backup under another owner: pulls go on. Who asks
+/// whether a blob is there, in order not to push it, is told so only if it cannot be collected.
+#[tokio::test]
+async fn what_cannot_be_dated_is_served_all_the_same() {
+    use std::io::ErrorKind::{PermissionDenied, ReadOnlyFilesystem};
+    let folder = tempfile::tempdir().unwrap();
+    let registry = Registry::disk(folder.path()).unwrap().spawn(loopback()).await.unwrap();
+    let blob = Client::new(registry.addr()).await.blob("a", b"content").await;
+    registry.stop().await.unwrap();
+    let link = folder.path().join("repos/a/_links").join(blob.digest.as_tag_stem());
+    std::fs::File::open(link).unwrap().set_modified(std::time::UNIX_EPOCH).unwrap();
+    let path = format!("/v2/a/blobs/{}", blob.digest);
+    for (dating, read_only, head) in [
+        (Some(ReadOnlyFilesystem), false, StatusCode::OK),
+        (Some(PermissionDenied), false, StatusCode::INTERNAL_SERVER_ERROR),
+        (Some(PermissionDenied), true, StatusCode::OK),
+    ] {
+        let volume = Odd::new(folder.path(), dating);
+        let registry = Registry::on(volume.clone()).unwrap();
+        let registry = if read_only { registry.read_only() } else { registry }.spawn(loopback()).await.unwrap();
+        let mut client = Client::new(registry.addr()).await;
+        let got = client.get(&path).await;
+        assert_eq!((got.status, &*got.body), (StatusCode::OK, &b"content"[..]), "{dating:?}");
+        assert_eq!(client.send("HEAD", &path, &[], "").await.status, head, "{dating:?}");
+        assert_eq!(volume.dated.load(SeqCst) == 0, read_only, "read-only changes nothing, not even a date");
+        drop(client);
+        registry.stop().await.unwrap();
+    }
+}
