@@ -187,9 +187,19 @@ impl Tags for MemoryStore {
 }
 
 impl Referring for MemoryStore {
-    fn referring(&self, name: &Name, subject: &Digest) -> Result<Vec<Descriptor>, Error> {
-        let list = |r: &Repository| r.referring.get(subject).map(|l| l.values().cloned().collect());
-        Ok(self.read(name, list).flatten().unwrap_or_default())
+    fn referring(
+        &self,
+        name: &Name,
+        subject: &Digest,
+        after: Option<&Digest>,
+        take: &mut dyn FnMut(Descriptor) -> bool,
+    ) -> Result<(), Error> {
+        self.read(name, |r| {
+            let list = r.referring.get(subject).into_iter().flatten();
+            let _ =
+                list.filter(|(digest, _)| after.is_none_or(|after| *digest > after)).all(|(_, one)| take(one.clone()));
+        });
+        Ok(())
     }
 
     fn add_referring(&self, name: &Name, subject: &Digest, referrer: &Descriptor) -> Result<(), Error> {

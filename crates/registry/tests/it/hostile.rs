@@ -206,3 +206,34 @@ async fn what_cannot_be_dated_is_served_all_the_same() {
         registry.stop().await.unwrap();
     }
 }
+
+/// Each entry may repeat megabytes of annotations: a page must not cost what the whole list would.
+#[tokio::test]
+async fn a_page_of_referrers_reads_no_more_than_a_page() {
+    let folder = tempfile::tempdir().unwrap();
+    let volume = Odd::new(folder.path(), None);
+    let limits = Limits { page: 3, ..Limits::DEFAULT };
+    let registry = Registry::on(volume.clone()).unwrap().with_limits(limits).spawn(loopback()).await.unwrap();
+    let mut client = Client::new(registry.addr()).await;
+    let subject = client.image("a", b"subject").await.to_manifest();
+    client.put("a", "x", &subject, &[]).await;
+    let mut image = client.image("a", b"evidence").await;
+    image.subject = Some(subject.descriptor());
+    for number in 0..10 {
+        image.annotations.insert("n".to_owned(), number.to_string());
+        let evidence: Manifest = image.to_manifest();
+        client.put("a", &evidence.digest().to_string(), &evidence, &[]).await;
+    }
+    let (mut path, mut seen) = (format!("/v2/a/referrers/{}", subject.digest()), 0);
+    loop {
+        let before = volume.opened.load(SeqCst);
+        let got = client.get(&path).await;
+        let opened = volume.opened.load(SeqCst) - before;
+        assert!(opened <= 4, "{opened} files for a page of three");
+        seen += got.json()["manifests"].as_array().unwrap().len();
+        let Some(next) = got.header("link").strip_prefix('<').and_then(|link| link.split_once('>')) else { break };
+        next.0.clone_into(&mut path);
+    }
+    assert_eq!(seen, 10);
+    registry.stop().await.unwrap();
+}
