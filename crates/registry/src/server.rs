@@ -35,7 +35,7 @@ const HEADER_BYTES: usize = 64 << 10;
 /// After a failed `accept` (no file descriptors left, mostly): long enough not to spin, short enough not to be noticed.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
-/// How often a client that waits for a place looks for one that is not used.
+/// How often who waits for a place looks for one that is not used, after the first look.
 const SHED_PAUSE: Duration = Duration::from_millis(50);
 
 /// How often uploads are looked over, at least and at most: nobody waits for it, and it costs nothing.
@@ -73,7 +73,12 @@ impl Registry {
                 }
                 accepted = listener.accept(), if next.is_none() => {
                     match accepted {
-                        Ok(accepted) => next = Some(accepted),
+                        Ok(accepted) => {
+                            next = Some(accepted);
+                            if slots.available_permits() == 0 {
+                                seats.shed(self.limits.spare);
+                            }
+                        }
                         Err(_) => tokio::time::sleep(ACCEPT_PAUSE).await,
                     }
                     continue;
