@@ -52,7 +52,7 @@ impl Registry {
         if self.read_only && !matches!(head.method, Method::GET | Method::HEAD) {
             return Err(Problem::read_only());
         }
-        let body = Body::new(body, exchange.received.clone());
+        let body = Body::new(body, &head.headers, exchange.received.clone());
         match (route, &head.method) {
             (Route::Base, &Method::GET | &Method::HEAD) => {
                 Ok(answer::whole(StatusCode::OK, "application/json", "{}".into()))

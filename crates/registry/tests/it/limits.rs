@@ -79,6 +79,32 @@ async fn headers_and_manifests_have_a_size() {
     registry.stop().await.unwrap();
 }
 
+/// A client that is still sending when it is refused is told why: it does not find a broken connection.
+#[tokio::test]
+async fn who_is_refused_while_sending_reads_the_answer() {
+    let limits = Limits { blob_bytes: 1000, manifest_bytes: 1000, ..Limits::DEFAULT };
+    let registry = Registry::memory().with_limits(limits).spawn(loopback()).await.unwrap();
+    let digest = schleuse_model::Digest::sha256(b"");
+    for (request, status) in [
+        (format!("POST /v2/a/blobs/uploads/?digest={digest}"), "413"),
+        ("PUT /v2/a/manifests/x".to_owned(), "413"),
+        (format!("PATCH /v2/a/blobs/uploads/{}", "0".repeat(32)), "404"),
+    ] {
+        let raw = TcpStream::connect(registry.addr()).await.unwrap();
+        let (mut read, mut write) = raw.into_split();
+        let head = format!("{request} HTTP/1.1\r\nhost: x\r\ncontent-length: 8000000\r\n\r\n");
+        write.write_all(head.as_bytes()).await.unwrap();
+        for _ in 0..80 {
+            write.write_all(&[0; 100_000]).await.unwrap();
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+        let mut answer = [0; 12];
+        read.read_exact(&mut answer).await.unwrap();
+        assert_eq!(String::from_utf8_lossy(&answer), format!("HTTP/1.1 {status}"), "{request}");
+    }
+    registry.stop().await.unwrap();
+}
+
 /// Nobody comes any more, and yet they go: the clock alone does it.
 #[tokio::test]
 async fn uploads_that_nobody_goes_on_with_are_swept() {
