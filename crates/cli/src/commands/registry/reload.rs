@@ -1,22 +1,31 @@
 //! What an operator's signal makes the registry read again, and what it asks of the operating system.
 
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
+use nix::sys::signal::Signal;
 use schleuse_model::Explain as _;
 use schleuse_registry::Limits;
-use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::signal::unix::{Signal as Listener, SignalKind, signal};
 
 use super::files::Files;
 use crate::context::Context;
 use crate::failure::Failure;
 use crate::signals::NoSignals;
 
+/// A write beyond `ulimit -f` fails from now on. By default its signal (SIGXFSZ) ends the process: one layer that is too large would
+/// stop the registry for all.
+pub(super) fn outlive_file_limits() -> Result<(), Failure> {
+    // It stays caught when this is dropped.
+    signal(SignalKind::from_raw(Signal::SIGXFSZ as i32)).map(drop).map_err(NoSignals::from)?;
+    Ok(())
+}
+
 /// SIGHUP, caught from now on: before that it ends the process, so this comes before anybody is told that it listens.
-pub(super) fn hangups() -> Result<Signal, Failure> {
+pub(super) fn hangups() -> Result<Listener, Failure> {
     Ok(signal(SignalKind::hangup()).map_err(NoSignals::from)?)
 }
 
 /// On each SIGHUP: users, certificate and key again, the log anew. What fails is warned of, and stays as it was. Never ends.
-pub(super) async fn on_hangup(mut hangups: Signal, files: &Files, context: &Context) {
+pub(super) async fn on_hangup(mut hangups: Listener, files: &Files, context: &Context) {
     while hangups.recv().await.is_some() {
         let users = files.users.as_ref().map(schleuse_registry::Users::reload);
         let tls = files.tls.as_ref().map(schleuse_registry::Tls::reload);

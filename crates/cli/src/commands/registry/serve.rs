@@ -72,6 +72,7 @@ pub(super) struct Args {
 pub(super) async fn run(args: Args, context: &Context) -> Result<Exit, Failure> {
     let stop = signals::Stop::listen()?;
     let hangups = reload::hangups()?;
+    reload::outlive_file_limits()?;
     let limits = reload::limits();
     let files = Files::open(&args)?;
     let registry = match &args.folder {
