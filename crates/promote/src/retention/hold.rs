@@ -49,6 +49,13 @@ pub(crate) async fn hold(
 pub(crate) async fn hold_on(world: &World, to: &Environment, held: &[Digest]) {
     let image = &to.journal.names().image;
     let done = pin(world.pull.as_ref(), world.push.as_ref(), image, held).await;
+    // That an older one is not there was told before the commit.
+    if let Ok(done) = &done
+        && let Some(release) = held.first().filter(|release| done.missing.contains(release))
+    {
+        let why = format!("{} was removed from the registry meanwhile: push it again", image.pin(release.clone()));
+        world.observer.note(Note::NotPinned { why });
+    }
     tell(world, done.err());
 }
 

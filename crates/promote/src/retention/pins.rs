@@ -69,6 +69,39 @@ async fn one(
     digest: Digest,
 ) -> Result<(Digest, bool), Error> {
     let Some(manifest) = pull.manifest(&repository.pin(digest.clone())).await? else { return Ok((digest, false)) };
-    push.tag(&repository.tag(tag), &manifest).await?;
+    let tag = repository.tag(tag);
+    match push.tag(&tag, &manifest).await {
+        Ok(()) => {}
+        // Where tags cannot move, whoever comes second is refused: the other one has done it.
+        Err(error @ (OciError::Unexpected { .. } | OciError::Denied { .. })) => {
+            if pull.resolve(&tag).await?.is_none_or(|pinned| *pinned.digest() != digest) {
+                return Err(error.into());
+            }
+        }
+        Err(error) => return Err(error.into()),
+    }
     Ok((digest, true))
+}
+
+/// Sets right those pins of `wanted` that point elsewhere. Each is asked for.
+///
+/// # Errors
+/// As [`pin`].
+pub async fn set_right(
+    pull: &dyn Pull,
+    push: &dyn Push,
+    repository: &Repository,
+    wanted: &[Digest],
+) -> Result<Vec<Digest>, Error> {
+    let mut moved = Vec::new();
+    for digest in wanted {
+        let tag = keep_tag(digest).map_err(OciError::from)?;
+        let pinned = pull.resolve(&repository.tag(tag.clone())).await?;
+        if pinned.is_some_and(|pinned| pinned.digest() != digest)
+            && one(pull, push, repository, tag, digest.clone()).await?.1
+        {
+            moved.push(digest.clone());
+        }
+    }
+    Ok(moved)
 }
