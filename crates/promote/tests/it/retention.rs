@@ -4,10 +4,10 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use schleuse_model::Digest;
-use schleuse_oci::evidence::keep_tag;
-use schleuse_oci::{Delete as _, Pull as _};
+use schleuse_oci::evidence::{keep_tag, legacy_tag};
+use schleuse_oci::{Delete as _, Pull as _, Push as _};
 use schleuse_promote::retention::prune::{Found, Removed, Remover, Unpinned, unpin};
-use schleuse_promote::retention::{Named, named, pin, pinned};
+use schleuse_promote::retention::{Named, named, pin, pinned, set_right};
 
 use crate::gate::Gate;
 use crate::registry::Wire;
@@ -82,4 +82,33 @@ async fn pins_are_taken_back_only_where_that_leaves_the_image_alone() {
     for release in &stale {
         assert!(wire.manifest(&repository.pin(release.clone())).await.unwrap().is_some());
     }
+}
+
+/// A tag says whatever its writer wants.
+#[tokio::test(start_paused = true)]
+async fn what_only_looks_like_evidence_is_not_removed_with_an_image() {
+    let scene = Scene::new().await;
+    let (wire, repository) = (wire(&scene), scene.image());
+    let [old, other, goes] = [0, 1, 2].map(|number| scene.releases[number].clone());
+    // Nobody's pin, nobody's release any more: a plain image under the tag where cosign's signatures lie.
+    for (suffix, posing) in [("sig", &old), ("att", &other)] {
+        let posing = wire.manifest(&repository.pin(posing.clone())).await.unwrap().unwrap();
+        wire.tag(&repository.tag(legacy_tag(&goes, suffix).unwrap()), &posing).await.unwrap();
+    }
+    assert!(matches!(remove(&scene, 2).await, Removed::Gone { manifests: 2 }), "itself and its bundle");
+    for release in [old, other] {
+        assert!(wire.manifest(&repository.pin(release)).await.unwrap().is_some());
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn pins_that_point_elsewhere_are_set_right() {
+    let scene = Scene::new().await;
+    let (wire, repository) = (wire(&scene), scene.image());
+    pin(&wire, &wire, &repository, &scene.releases[..2]).await.unwrap();
+    let tag = repository.tag(keep_tag(&scene.releases[0]).unwrap());
+    scene.registry.move_tag(&tag, &scene.releases[3]);
+    let moved = set_right(&wire, &wire, &repository, &scene.releases[..3]).await.unwrap();
+    assert_eq!(moved, scene.releases[..1]);
+    assert_eq!(scene.registry.points_to(&tag).as_ref(), Some(&scene.releases[0]));
 }

@@ -128,6 +128,9 @@ fn what_is_not_kept_is_told_apart_and_pinned_again() {
     runtime().block_on(client.tag(&pin, &other)).unwrap();
     let told = project.run(&["retention", "--check"]).exits(10);
     assert!(told.stdout.contains("points at"), "{told}");
+    let told = project.run(&["retention", "pin"]).exits(0);
+    assert!(told.stdout.contains("set right"), "{told}");
+    project.run(&["retention", "--check"]).exits(0);
     // A layer, and then the whole way back, are gone.
     runtime().block_on(client.delete_manifest(&repository.pin(releases[0].clone()))).unwrap();
     let told = project.run(&["retention", "--check"]).exits(10);
@@ -185,4 +188,49 @@ fn prune_removes_what_no_journal_names_and_nothing_else() {
         let again = project.run(&["retention", "prune", "--keep", "1", "--yes", "--format", "json"]).exits(0).result();
         assert_eq!(again["removed"], 0);
     }
+}
+
+/// A release by index whose tag moved on is seen by its journal alone, and once it is no way back any more its pins are gone, too.
+#[test]
+fn what_an_old_release_lists_stays_when_something_else_that_lists_it_goes() {
+    let project = project(Kind::Memory);
+    let mut parts = releases(&project, 3);
+    let index = |version: &str, image: &Digest| {
+        let name = format!("{}:{version}", project.repository());
+        let made = project.run(&["image", "index", &name, &project.image(image), "--format", "json"]).exits(0).result();
+        made["digest"].as_str().unwrap().parse::<Digest>().unwrap()
+    };
+    // Two indexes of one image: the first is released, and loses its tag.
+    let shared = project.variant(&parts[0], "2.0.0", "");
+    let old = index("2.0.0", &shared);
+    project.run(&["sign", &project.image(&old)]).exits(0);
+    project.run(&["promote", "staging", &project.image(&old)]).exits(0);
+    for release in &parts {
+        project.run(&["promote", "staging", &project.image(release)]).exits(0);
+    }
+    let (client, repository) = (project.client(), project.repository());
+    let listing = client_index(&project, &old, "2.0.1");
+    assert!(runtime().block_on(client.delete_tag(&repository.tag("2.0.0".parse().unwrap()))).unwrap());
+    // The first takes the pins back, the second finds the other index without them.
+    let prune = ["retention", "prune", "--keep", "1", "--yes", "--format", "json"];
+    project.run(&prune).exits(0);
+    parts.push(project.variant(&parts[0], "9.0.0", ""));
+    tag(&project, &parts[3], "9.0.0");
+    let done = project.run(&prune).exits(0).result();
+    assert!(!is_there(&project, &listing), "nothing names it: {done:#}");
+    assert!(is_there(&project, &old) && is_there(&project, &shared), "of a release: {done:#}");
+}
+
+/// Another index of the same images, older than everything else.
+fn client_index(project: &Project, of: &Digest, version: &str) -> Digest {
+    let (client, repository) = (project.client(), project.repository());
+    runtime().block_on(async {
+        let manifest = client.manifest(&repository.pin(of.clone())).await.unwrap().expect("the index");
+        let mut index = manifest.as_index().unwrap();
+        let created = ("org.opencontainers.image.created".to_owned(), "2001-01-01T00:00:00Z".to_owned());
+        index.annotations.extend([created, ("org.opencontainers.image.version".to_owned(), version.to_owned())]);
+        let other = index.to_manifest();
+        client.tag(&repository.tag(version.parse().unwrap()), &other).await.unwrap();
+        other.digest().clone()
+    })
 }
