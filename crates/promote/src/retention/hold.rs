@@ -1,7 +1,10 @@
 //! Pinning what an environment comes to rest on, before and after its journal says so.
 
+use std::time::Duration;
+
 use futures_util::future::try_join_all;
 use schleuse_journal::VerifiedEntry;
+use schleuse_model::time::human;
 use schleuse_model::{Digest, Explain as _};
 use schleuse_oci::Error as OciError;
 use schleuse_oci::evidence::keep_tag;
@@ -12,6 +15,9 @@ use super::{Item, contents, pin, pinned, staying};
 use crate::error::Error;
 use crate::observer::Note;
 use crate::world::{Environment, World};
+
+/// How long pinning may take after a way back, with all retries: whoever went back looks at the terminal, or a pipeline waits.
+const AFTERWARDS: Duration = Duration::from_secs(15);
 
 /// Before `release` is committed in `to`: pins it, and what the environment runs and would go back to, each with what it consists
 /// of. What is pinned is returned.
@@ -72,8 +78,14 @@ pub(crate) async fn hold_on(world: &World, to: &Environment, held: &[Digest]) {
 
 /// After a way back: what the environment rests on now is pinned, if the registry takes it. Nothing waits for that.
 pub(crate) async fn hold_after(world: &World, environment: &Environment, head: &VerifiedEntry) {
-    let done = hold(world, environment, Some(head), &head.entry().release.digest).await;
-    tell(world, done.err());
+    let hold = hold(world, environment, Some(head), &head.entry().release.digest);
+    match tokio::time::timeout(AFTERWARDS, hold).await {
+        Ok(done) => tell(world, done.err()),
+        Err(_) => {
+            let why = format!("the registry did not answer within {}", human(AFTERWARDS));
+            world.observer.note(Note::NotPinned { why });
+        }
+    }
 }
 
 fn tell(world: &World, error: Option<Error>) {

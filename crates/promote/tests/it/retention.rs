@@ -2,12 +2,16 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::time::Duration;
 
 use schleuse_model::Digest;
 use schleuse_oci::evidence::{keep_tag, legacy_tag};
 use schleuse_oci::{Delete as _, Pull as _, Push as _};
+use schleuse_promote::Outcome;
 use schleuse_promote::retention::prune::{Found, Removed, Remover, Unpinned, unpin};
 use schleuse_promote::retention::{Named, named, pin, pinned, set_right};
+
+use tokio::time::{Instant, timeout};
 
 use crate::gate::Gate;
 use crate::registry::Wire;
@@ -111,4 +115,20 @@ async fn pins_that_point_elsewhere_are_set_right() {
     let moved = set_right(&wire, &wire, &repository, &scene.releases[..3]).await.unwrap();
     assert_eq!(moved, scene.releases[..1]);
     assert_eq!(scene.registry.points_to(&tag).as_ref(), Some(&scene.releases[0]));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_way_back_is_not_held_up_by_a_registry_that_hangs_at_pins() {
+    let scene = Scene::new().await;
+    scene.production(Command::Promote(0)).await.unwrap();
+    scene.production(Command::Promote(1)).await.unwrap();
+    let calm = scene.fork();
+    let started = Instant::now();
+    calm.production(Command::Rollback).await.unwrap();
+    let usual = started.elapsed();
+    scene.registry.hang_at_pins();
+    let started = Instant::now();
+    let outcome = timeout(Duration::from_secs(600), scene.production(Command::Rollback)).await.unwrap().unwrap();
+    assert_eq!(outcome, Outcome::WentBack);
+    assert!(started.elapsed() <= usual + Duration::from_secs(15), "{:?}, not {usual:?}", started.elapsed());
 }

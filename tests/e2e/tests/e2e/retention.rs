@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use schleuse_model::Digest;
-use schleuse_oci::evidence::{KEEP_PREFIX, keep_tag};
+use schleuse_oci::evidence::{KEEP_PREFIX, keep_tag, legacy_tag};
 use schleuse_oci::{Delete as _, Pull as _, Push as _, Referrers as _};
 
 use crate::project::{Kind, Project, Rung, Setup, runtime};
@@ -131,6 +131,21 @@ fn what_is_not_kept_is_told_apart_and_pinned_again() {
     let told = project.run(&["retention", "pin"]).exits(0);
     assert!(told.stdout.contains("set right"), "{told}");
     project.run(&["retention", "--check"]).exits(0);
+    // Everything that was said about it is gone, and its referrers with it: nothing lists them any more.
+    let about = repository.pin(releases[1].clone());
+    runtime().block_on(async {
+        for suffix in ["sig", "att"] {
+            let tag = repository.tag(legacy_tag(&releases[1], suffix).unwrap());
+            if let Some(legacy) = client.tagged(&tag).await.unwrap() {
+                client.delete_manifest(&repository.pin(legacy.digest().clone())).await.unwrap();
+            }
+        }
+        for one in client.referrers(&about, 99).await.unwrap() {
+            client.delete_manifest(&repository.pin(one.digest)).await.unwrap();
+        }
+    });
+    let told = project.run(&["retention", "--check"]).exits(10);
+    assert!(told.stdout.contains("no evidence left"), "{told}");
     // A layer, and then the whole way back, are gone.
     runtime().block_on(client.delete_manifest(&repository.pin(releases[0].clone()))).unwrap();
     let told = project.run(&["retention", "--check"]).exits(10);
