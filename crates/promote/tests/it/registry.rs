@@ -66,6 +66,13 @@ impl FakeRegistry {
         self.hangs_at_pins.store(true, Ordering::Relaxed);
     }
 
+    /// Lists `referrer` of `image` behind all others.
+    pub(crate) fn list_last(&self, image: &PinnedRef, referrer: &Digest) {
+        let key = (image.repository().to_string(), image.digest().clone());
+        let mut content = self.content.lock().unwrap();
+        content.referrers.get_mut(&key).unwrap().sort_by_key(|one| one.digest == *referrer);
+    }
+
     /// Where a tag points, for a test to look.
     pub(crate) fn points_to(&self, tag: &TagRef) -> Option<Digest> {
         self.content.lock().unwrap().tags.get(&key(tag)).cloned()

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use schleuse_model::Digest;
 use schleuse_oci::evidence::{keep_tag, legacy_tag};
-use schleuse_oci::{Delete as _, Pull as _, Push as _};
+use schleuse_oci::{Delete as _, Descriptor, ImageManifest, Pull as _, Push as _, Referrers as _};
 use schleuse_promote::Outcome;
 use schleuse_promote::retention::prune::{Found, Removed, Remover, Unpinned, unpin};
 use schleuse_promote::retention::{Named, named, pin, pinned, set_right};
@@ -131,4 +131,25 @@ async fn a_way_back_is_not_held_up_by_a_registry_that_hangs_at_pins() {
     let outcome = timeout(Duration::from_secs(600), scene.production(Command::Rollback)).await.unwrap().unwrap();
     assert_eq!(outcome, Outcome::WentBack);
     assert!(started.elapsed() <= usual + Duration::from_secs(15), "{:?}, not {usual:?}", started.elapsed());
+}
+
+/// Whoever may push can attach as much as they like.
+#[tokio::test(start_paused = true)]
+async fn thousands_of_attachments_do_not_hold_up_a_promotion() {
+    let scene = Scene::new().await;
+    let (wire, repository) = (wire(&scene), scene.image());
+    let release = repository.pin(scene.releases[0].clone());
+    let signature = wire.referrers(&release, 9).await.unwrap()[0].digest.clone();
+    let subject = wire.manifest(&release).await.unwrap().unwrap().descriptor();
+    for number in 0..2000 {
+        let mut garbage = ImageManifest::new(Descriptor::empty(), Vec::new());
+        (garbage.subject, garbage.artifact_type) = (Some(subject.clone()), Some(format!("x/{number}")));
+        wire.attach(&release, &garbage.to_manifest()).await.unwrap();
+    }
+    // Listed behind all of them.
+    scene.registry.list_last(&release, &signature);
+    scene.now(STAGING, Command::Promote(0)).await.unwrap();
+    let pins = pinned(&wire, &repository).await.unwrap();
+    assert_eq!(pins.len(), 513);
+    assert!(pins.contains(&keep_tag(&signature).unwrap()));
 }
