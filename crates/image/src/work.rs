@@ -62,6 +62,31 @@ pub(crate) fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
     sync_folder(folder)
 }
 
+/// Opens a file to read. What is none is refused: a pipe would be waited for without end, and cannot be read twice.
+pub(crate) fn open_file(path: &Path) -> io::Result<File> {
+    if !std::fs::metadata(path)?.is_file() {
+        return Err(io::Error::other(
+            "this is no regular file: what comes out of a pipe has to be written into one first",
+        ));
+    }
+    File::open(path)
+}
+
+/// The file that `path` means, to be replaced: behind a link, the one that it leads to. What is there and is no file stays: root
+/// could rename over `/dev/stdout`, for the whole machine.
+///
+/// # Errors
+/// It is no file.
+pub(crate) fn replaceable(path: &Path) -> io::Result<PathBuf> {
+    match std::fs::metadata(path) {
+        Ok(known) if known.is_dir() => Err(io::ErrorKind::IsADirectory.into()),
+        Ok(known) if !known.is_file() => Err(io::Error::other("this is no regular file, and is not replaced by one")),
+        Ok(_) => std::fs::canonicalize(path),
+        // Nothing there, or a link to nothing, which is replaced itself.
+        Err(_) => Ok(path.to_owned()),
+    }
+}
+
 /// Makes renames in `folder` survive a power cut.
 pub(crate) fn sync_folder(folder: &Path) -> io::Result<()> {
     File::open(folder)?.sync_all()
