@@ -5,10 +5,9 @@ use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use bytes::Bytes;
 use futures_util::StreamExt as _;
-use schleuse_model::Hasher;
-use schleuse_oci::{BodyStream, Descriptor, Error};
-use tokio::io::AsyncWriteExt as _;
+use schleuse_oci::{BodyStream, Error};
 
 /// A file that is deleted when it goes out of scope, unless it was kept.
 #[derive(Debug)]
@@ -67,31 +66,57 @@ pub(crate) fn sync_folder(folder: &Path) -> io::Result<()> {
     File::open(folder)?.sync_all()
 }
 
-/// Streams a blob into a file in `folder`. The file that comes back has exactly the size and digest of `blob`, whoever sent it.
-pub(crate) async fn spool(mut stream: BodyStream, blob: &Descriptor, folder: &Path) -> Result<Passing, Error> {
+/// How many bytes are handed to the disk at a time: few changes of thread, little memory.
+const BATCH: usize = 1 << 20;
+
+/// Streams a blob into a file in `folder`. The file that comes back is what the stream has verified: exactly its blob, whoever sent
+/// it. While one part is written the next is received.
+pub(crate) async fn spool(mut stream: BodyStream, folder: &Path) -> Result<Passing, Error> {
     let failed = |source| Error::Store { what: folder.display().to_string(), source };
     std::fs::create_dir_all(folder).map_err(failed)?;
     let (passing, file) = Passing::create(folder).map_err(failed)?;
-    let mut file = tokio::fs::File::from_std(file);
-    let mut hasher = Hasher::new(blob.digest.algorithm());
-    let mut size = 0_u64;
+    let mut writer = Writer { file: Some(file), writing: None };
+    let (mut batch, mut bytes) = (Vec::new(), 0);
     while let Some(piece) = stream.next().await {
         let piece = piece?;
-        size = size.saturating_add(piece.len() as u64);
-        if size > blob.size {
-            return Err(Error::TooLarge { what: format!("blob {}", blob.digest), limit: blob.size });
+        bytes += piece.len();
+        batch.push(piece);
+        if bytes >= BATCH {
+            bytes = 0;
+            writer.write(std::mem::take(&mut batch)).await.map_err(failed)?;
         }
-        hasher.update(&piece);
-        file.write_all(&piece).await.map_err(failed)?;
     }
-    file.flush().await.map_err(failed)?;
-    // A blob cut short has another digest too.
-    let actual = hasher.finish();
-    if actual != blob.digest || size != blob.size {
-        let what = format!("blob {}", blob.digest);
-        return Err(Error::WrongDigest { what, expected: blob.digest.clone(), actual });
-    }
+    writer.write(batch).await.map_err(failed)?;
+    writer.done().await.map_err(failed)?;
     Ok(passing)
+}
+
+/// A file that is written on another thread, one batch at a time.
+struct Writer {
+    file: Option<File>,
+    writing: Option<tokio::task::JoinHandle<io::Result<File>>>,
+}
+
+impl Writer {
+    /// Begins to write `batch`, once the one before is written.
+    async fn write(&mut self, batch: Vec<Bytes>) -> io::Result<()> {
+        self.done().await?;
+        let Some(mut file) = self.file.take() else { return Err(io::Error::other("the file is gone")) };
+        self.writing = Some(tokio::task::spawn_blocking(move || {
+            for piece in batch {
+                file.write_all(&piece)?;
+            }
+            Ok(file)
+        }));
+        Ok(())
+    }
+
+    async fn done(&mut self) -> io::Result<()> {
+        if let Some(writing) = self.writing.take() {
+            self.file = Some(writing.await.map_err(io::Error::other)??);
+        }
+        Ok(())
+    }
 }
 
 /// Runs blocking work off the runtime's threads.
