@@ -7,7 +7,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use bytes::Bytes;
 use futures_util::StreamExt as _;
-use schleuse_oci::{BodyStream, Error};
+use futures_util::stream::Fuse;
+use schleuse_oci::{BodyStream, Check, Error, Pieces};
+use tokio::task::JoinHandle;
 
 /// A file that is deleted when it goes out of scope, unless it was kept.
 #[derive(Debug)]
@@ -69,53 +71,58 @@ pub(crate) fn sync_folder(folder: &Path) -> io::Result<()> {
 /// How many bytes are handed to the disk at a time: few changes of thread, little memory.
 const BATCH: usize = 1 << 20;
 
-/// Streams a blob into a file in `folder`. The file that comes back is what the stream has verified: exactly its blob, whoever sent
-/// it. While one part is written the next is received.
-pub(crate) async fn spool(mut stream: BodyStream, folder: &Path) -> Result<Passing, Error> {
-    let failed = |source| Error::Store { what: folder.display().to_string(), source };
+/// Streams a blob into a file in `folder`. The file that comes back has exactly the size and digest that were promised, whoever sent
+/// it. While one part is hashed and written, on a thread of its own, the next is received.
+pub(crate) async fn spool(stream: BodyStream, folder: &Path) -> Result<Passing, Error> {
+    let what = folder.display().to_string();
+    let failed = |source| Error::Store { what: what.clone(), source };
     std::fs::create_dir_all(folder).map_err(failed)?;
     let (passing, file) = Passing::create(folder).map_err(failed)?;
-    let mut writer = Writer { file: Some(file), writing: None };
+    let over = || failed(io::ErrorKind::UnexpectedEof.into());
+    let (pieces, check) = stream.split().ok_or_else(over)?;
+    let mut pieces = pieces.fuse();
+    let mut state = Some(Spool { file, check, what: what.clone() });
+    let mut writing: Option<JoinHandle<Result<Spool, Error>>> = None;
+    loop {
+        let (batch, more) = batch(&mut pieces).await?;
+        if let Some(writing) = writing.take() {
+            state = Some(writing.await.map_err(|error| failed(io::Error::other(error)))??);
+        }
+        let spool = state.take().ok_or_else(over)?;
+        if !more && batch.is_empty() {
+            spool.check.finish()?;
+            return Ok(passing);
+        }
+        writing = Some(tokio::task::spawn_blocking(move || spool.take(batch)));
+    }
+}
+
+/// At least [`BATCH`] bytes, or what is left; whether there may be more.
+async fn batch(pieces: &mut Fuse<Pieces>) -> Result<(Vec<Bytes>, bool), Error> {
     let (mut batch, mut bytes) = (Vec::new(), 0);
-    while let Some(piece) = stream.next().await {
+    while bytes < BATCH {
+        let Some(piece) = pieces.next().await else { return Ok((batch, false)) };
         let piece = piece?;
         bytes += piece.len();
         batch.push(piece);
-        if bytes >= BATCH {
-            bytes = 0;
-            writer.write(std::mem::take(&mut batch)).await.map_err(failed)?;
-        }
     }
-    writer.write(batch).await.map_err(failed)?;
-    writer.done().await.map_err(failed)?;
-    Ok(passing)
+    Ok((batch, true))
 }
 
-/// A file that is written on another thread, one batch at a time.
-struct Writer {
-    file: Option<File>,
-    writing: Option<tokio::task::JoinHandle<io::Result<File>>>,
+/// A file that is written, and checked, piece by piece.
+struct Spool {
+    file: File,
+    check: Check,
+    what: String,
 }
 
-impl Writer {
-    /// Begins to write `batch`, once the one before is written.
-    async fn write(&mut self, batch: Vec<Bytes>) -> io::Result<()> {
-        self.done().await?;
-        let Some(mut file) = self.file.take() else { return Err(io::Error::other("the file is gone")) };
-        self.writing = Some(tokio::task::spawn_blocking(move || {
-            for piece in batch {
-                file.write_all(&piece)?;
-            }
-            Ok(file)
-        }));
-        Ok(())
-    }
-
-    async fn done(&mut self) -> io::Result<()> {
-        if let Some(writing) = self.writing.take() {
-            self.file = Some(writing.await.map_err(io::Error::other)??);
+impl Spool {
+    fn take(mut self, batch: Vec<Bytes>) -> Result<Self, Error> {
+        for piece in batch {
+            self.check.update(&piece)?;
+            self.file.write_all(&piece).map_err(|source| Error::Store { what: self.what.clone(), source })?;
         }
-        Ok(())
+        Ok(self)
     }
 }
 

@@ -23,4 +23,4 @@ pub use access::{Body, Created, Credential, CredentialSource, Delete, Pull, Push
 pub use descriptor::{Descriptor, Platform};
 pub use error::Error;
 pub use manifest::{ImageConfig, ImageManifest, Index, Manifest};
-pub use stream::{BodyStream, collect, stream_of};
+pub use stream::{BodyStream, Check, Pieces, collect, stream_of};

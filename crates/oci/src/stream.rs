@@ -15,13 +15,55 @@ use crate::error::Error;
 /// [`Error::TooLarge`] or [`Error::WrongDigest`]. There is no other way to make one: who has read it to its end holds verified
 /// content, wherever it came from, and needs not hash it again.
 pub struct BodyStream {
-    pieces: Pin<Box<dyn Stream<Item = Result<Bytes, Error>> + Send>>,
+    pieces: Pieces,
     /// None: it has ended, well or not.
-    hasher: Option<Hasher>,
+    check: Option<Check>,
+}
+
+/// Bytes on their way that nobody has checked.
+pub type Pieces = Pin<Box<dyn Stream<Item = Result<Bytes, Error>> + Send>>;
+
+/// Whether bytes are the content that a descriptor promises: fed piece by piece, asked at the end.
+#[must_use = "content that was not checked to its end is not verified"]
+pub struct Check {
+    hasher: Hasher,
     left: u64,
     size: u64,
     expected: Digest,
     what: String,
+}
+
+impl Check {
+    /// For `blob`; `what` is how errors call it.
+    pub fn new(blob: &Descriptor, what: impl Into<String>) -> Self {
+        let (hasher, expected) = (Hasher::new(blob.digest.algorithm()), blob.digest.clone());
+        Self { hasher, left: blob.size, size: blob.size, expected, what: what.into() }
+    }
+
+    /// The next piece.
+    ///
+    /// # Errors
+    /// [`Error::TooLarge`].
+    pub fn update(&mut self, piece: &[u8]) -> Result<(), Error> {
+        let Some(left) = self.left.checked_sub(piece.len() as u64) else {
+            return Err(Error::TooLarge { what: self.what.clone(), limit: self.size });
+        };
+        self.left = left;
+        self.hasher.update(piece);
+        Ok(())
+    }
+
+    /// That was all.
+    ///
+    /// # Errors
+    /// [`Error::WrongDigest`], also for content that is shorter than its descriptor says.
+    pub fn finish(self) -> Result<(), Error> {
+        let actual = self.hasher.finish();
+        if actual == self.expected && self.left == 0 {
+            return Ok(());
+        }
+        Err(Error::WrongDigest { what: self.what, expected: self.expected, actual })
+    }
 }
 
 impl BodyStream {
@@ -31,35 +73,12 @@ impl BodyStream {
         blob: &Descriptor,
         what: impl Into<String>,
     ) -> Self {
-        Self {
-            pieces: Box::pin(pieces),
-            hasher: Some(Hasher::new(blob.digest.algorithm())),
-            left: blob.size,
-            size: blob.size,
-            expected: blob.digest.clone(),
-            what: what.into(),
-        }
+        Self { pieces: Box::pin(pieces), check: Some(Check::new(blob, what)) }
     }
 
-    fn check(&mut self, piece: &Bytes) -> Result<(), Error> {
-        let Some(left) = self.left.checked_sub(piece.len() as u64) else {
-            self.hasher = None;
-            return Err(Error::TooLarge { what: self.what.clone(), limit: self.size });
-        };
-        self.left = left;
-        if let Some(hasher) = &mut self.hasher {
-            hasher.update(piece);
-        }
-        Ok(())
-    }
-
-    fn end(&mut self) -> Result<(), Error> {
-        let Some(hasher) = self.hasher.take() else { return Ok(()) };
-        let actual = hasher.finish();
-        if actual == self.expected && self.left == 0 {
-            return Ok(());
-        }
-        Err(Error::WrongDigest { what: self.what.clone(), expected: self.expected.clone(), actual })
+    /// The pieces, and what they have to pass: for who hashes on another thread than the one that receives. `None`: it has ended.
+    pub fn split(self) -> Option<(Pieces, Check)> {
+        Some((self.pieces, self.check?))
     }
 }
 
@@ -67,23 +86,28 @@ impl Stream for BodyStream {
     type Item = Result<Bytes, Error>;
 
     fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        if self.hasher.is_none() {
-            return Poll::Ready(None);
+        let this = &mut *self;
+        let Some(check) = &mut this.check else { return Poll::Ready(None) };
+        let passed = match ready!(this.pieces.as_mut().poll_next(context)) {
+            Some(piece) => piece.and_then(|piece| check.update(&piece).map(|()| piece)),
+            None => return Poll::Ready(this.check.take().and_then(|check| check.finish().err()).map(Err)),
+        };
+        if passed.is_err() {
+            this.check = None;
         }
-        match ready!(self.pieces.as_mut().poll_next(context)) {
-            Some(Ok(piece)) => Poll::Ready(Some(self.check(&piece).map(|()| piece))),
-            Some(Err(error)) => {
-                self.hasher = None;
-                Poll::Ready(Some(Err(error)))
-            }
-            None => Poll::Ready(self.end().err().map(Err)),
-        }
+        Poll::Ready(Some(passed))
     }
 }
 
 impl fmt::Debug for BodyStream {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("BodyStream").field("what", &self.what).field("left", &self.left).finish_non_exhaustive()
+        f.debug_struct("BodyStream").field("check", &self.check).finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for Check {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Check").field("what", &self.what).field("left", &self.left).finish_non_exhaustive()
     }
 }
 
