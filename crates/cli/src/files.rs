@@ -111,6 +111,11 @@ pub(crate) fn create_new(path: &Path, bytes: &[u8], mode: u32) -> Result<(), Fil
 /// # Errors
 /// [`FileError::Write`].
 pub(crate) fn replace(path: &Path, bytes: &[u8]) -> Result<(), FileError> {
+    // Root could rename over `/dev/stdout`, for the whole machine.
+    if std::fs::metadata(path).is_ok_and(|known| !known.is_file() && !known.is_dir()) {
+        let source = io::Error::other("this is no regular file, and is not replaced by one");
+        return Err(FileError::Write { path: path.to_owned(), source });
+    }
     let mut beside = path.as_os_str().to_owned();
     beside.push(format!(".{}.tmp", std::process::id()));
     let beside = PathBuf::from(beside);

@@ -32,7 +32,7 @@ impl Pull for Client {
         let found = self.0.manifest_at(image.repository(), &digest.to_string(), &image.to_string()).await?;
         let Some((manifest, _)) = found else { return Ok(None) };
         verify(manifest.bytes(), digest, &image.to_string())?;
-        Ok(Some(manifest))
+        Ok(Some(Manifest::known(manifest.media_type(), manifest.bytes().clone(), digest.clone())))
     }
 
     async fn tagged(&self, tag: &TagRef) -> Result<Option<Manifest>, Error> {
@@ -161,8 +161,11 @@ impl Inner {
             StatusCode::OK => {
                 let told = answer.cross_check(&answer.body)?;
                 let kind = manifest_type(&answer)?;
-                let manifest = Manifest::new(kind, answer.body);
-                let digest = told.unwrap_or_else(|| manifest.digest().clone());
+                let manifest = match told {
+                    Some(told) => Manifest::known(kind, answer.body, told),
+                    None => Manifest::new(kind, answer.body),
+                };
+                let digest = manifest.digest().clone();
                 Ok(Some((manifest, digest)))
             }
             _ if answer.says_absent() => Ok(None),

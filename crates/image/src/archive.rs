@@ -89,10 +89,10 @@ impl Archive {
 }
 
 fn open(path: PathBuf, work: &Path, limits: &Limits) -> Result<Archive, ArchiveError> {
-    let mut file = File::open(&path).map_err(ArchiveError::io(&path))?;
-    if file.metadata().map_err(ArchiveError::io(&path))?.is_dir() {
+    if std::fs::metadata(&path).map_err(ArchiveError::io(&path))?.is_dir() {
         return Err(ArchiveError::NotAnArchive { path, reason: "it is a folder" });
     }
+    let mut file = work::open_file(&path).map_err(ArchiveError::io(&path))?;
     let mut magic = [0; 6];
     let read = fill(&mut file, &mut magic).map_err(ArchiveError::io(&path))?;
     let copy = match &magic[..read] {

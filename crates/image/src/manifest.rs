@@ -134,6 +134,6 @@ impl BuildManifest {
     /// # Errors
     /// If the file cannot be written.
     pub fn write(&self, path: &Path) -> std::io::Result<()> {
-        work::replace(path, &self.to_bytes())
+        work::replace(&work::replaceable(path)?, &self.to_bytes())
     }
 }

@@ -51,6 +51,14 @@ pub enum PlaceError {
         /// Why.
         reason: &'static str,
     },
+    /// A path, and nothing that says what lies there.
+    #[error(
+        "`{text}` does not say what it is: write oci:{text} for a folder, oci-archive:{text} or docker-archive:{text} for a file"
+    )]
+    Bare {
+        /// What was written, shortened.
+        text: String,
+    },
     /// No reference to a registry.
     #[error(transparent)]
     Reference(#[from] ReferenceError),
@@ -66,7 +74,7 @@ impl Explain for PlaceError {
             Self::Malformed { .. } => {
                 vec!["`oci:FOLDER:TAG`, `oci-archive:FILE`, `docker-archive:FILE:NAME:TAG`".to_owned()]
             }
-            Self::Transport { .. } | Self::Reference(_) => Vec::new(),
+            Self::Transport { .. } | Self::Bare { .. } | Self::Reference(_) => Vec::new(),
         }
     }
 }
@@ -85,6 +93,9 @@ impl FromStr for Place {
             Some(("docker-archive", _)) => Self::DockerArchive,
             Some((transport, _)) if FOREIGN.contains(&transport) => {
                 return Err(PlaceError::Transport { transport: transport.to_owned() });
+            }
+            _ if ["/", "./", "../", "~/"].iter().any(|start| text.starts_with(start)) => {
+                return Err(PlaceError::Bare { text: crate::path::printable(text.as_bytes()) });
             }
             _ => return Ok(Self::Registry(text.parse()?)),
         };
@@ -152,6 +163,14 @@ mod tests {
         // A registry may be called `oci`; then it is written with its port and a slash, as any is.
         assert!(matches!("oci.example:5000/x".parse::<Place>().unwrap(), Place::Registry(_)));
         assert!(matches!("oci/x:1".parse::<Place>().unwrap(), Place::Registry(_)));
+    }
+
+    #[test]
+    fn a_path_wants_to_know_what_it_is() {
+        for text in ["./build/layout", "/tmp/x.tar", "../x", "~/x"] {
+            let error = text.parse::<Place>().unwrap_err().to_string();
+            assert!(error.contains(&format!("oci:{text}")), "{error}");
+        }
     }
 
     #[test]

@@ -32,6 +32,11 @@ impl Manifest {
         Self { media_type: media_type.into(), bytes, digest }
     }
 
+    /// Wraps bytes that have been found to have `digest`, by whichever algorithm: they are pushed, listed and found again by it.
+    pub fn known(media_type: impl Into<String>, bytes: impl Into<Bytes>, digest: Digest) -> Self {
+        Self { media_type: media_type.into(), bytes: bytes.into(), digest }
+    }
+
     /// The media type.
     pub fn media_type(&self) -> &str {
         &self.media_type

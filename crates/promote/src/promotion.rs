@@ -16,6 +16,7 @@ use schleuse_deploy::{Claimed, Target};
 use schleuse_journal::{Appended, Event, VerifiedEntry};
 use schleuse_model::{Digest, EnvironmentName, PinnedRef, Reference};
 use schleuse_sign::Verified;
+use schleuse_sign::candidate::Origin;
 use schleuse_sign::fetch::Source;
 
 use crate::error::Error;
@@ -240,7 +241,11 @@ async fn commit(
     draft.plan = Some(known.plan.hash());
     draft.evidence = evidence;
     draft.signature = Some(encode(known.verified.evidence()));
-    let held = hold(world, to, known.head.as_ref(), &known.candidate.release.digest).await?;
+    let relied_on = match known.verified.origin() {
+        Origin::Referrer(manifest) => Some(manifest),
+        _ => None,
+    };
+    let held = hold(world, to, known.head.as_ref(), &known.candidate.release.digest, relied_on).await?;
     let now = world.clock.now();
     let appended = to.journal.append(known.head.as_ref(), draft, world.signer.as_ref(), now).await?;
     if let Appended::Won(entry) = &appended {

@@ -26,5 +26,5 @@ pub use check::{Kept, check};
 pub use contents::{Item, Part, contents};
 pub(crate) use hold::{hold, hold_after, hold_on};
 pub use needed::{Staying, staying};
-pub use pins::{Pinned, pin, pinned};
+pub use pins::{Pinned, pin, pinned, set_right};
 pub use record::{Named, named};

@@ -73,6 +73,10 @@ async fn read(files: &[PathBuf]) -> Result<HostCertificates, String> {
                     format!("{} and {} are not a certificate and its key (PEM)", path.display(), key.display())
                 })?);
             }
+            // As with Docker: the registry would only say that it saw no certificate.
+            Some("key") if !files.contains(&path.with_extension("cert")) => {
+                return Err(format!("{} has no certificate beside it (`.cert`)", path.display()));
+            }
             _ => {}
         }
     }

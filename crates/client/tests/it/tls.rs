@@ -159,6 +159,8 @@ mod by_folder {
         certificate(asked(&host, &[]).await, "UnknownIssuer");
         let unknown = folder(&host, &["ca.crt"]);
         certificate(asked(&host, &[unknown.path()]).await, "CertificateRequired");
+        let no_certificate = folder(&host, &["ca.crt", "client.key"]);
+        certificate(asked(&host, &[no_certificate.path()]).await, "client.key has no certificate beside it");
         let no_key = folder(&host, &["ca.crt", "client.cert"]);
         certificate(asked(&host, &[no_key.path()]).await, "client.key");
         let broken = folder(&host, &["ca.crt"]);

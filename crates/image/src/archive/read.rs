@@ -39,13 +39,7 @@ impl Pull for Archive {
             Some(one) => one.image.media_type.clone(),
             None => own_media_type(&bytes, image)?,
         };
-        let manifest = Manifest::new(media_type, bytes);
-        // As in a layout: `Manifest` is found again by its SHA-256 digest only.
-        if manifest.digest() != image.digest() {
-            let (what, actual) = (format!("manifest {image}"), manifest.digest().clone());
-            return Err(Error::WrongDigest { what, expected: image.digest().clone(), actual });
-        }
-        Ok(Some(manifest))
+        Ok(Some(Manifest::known(media_type, bytes, image.digest().clone())))
     }
 
     async fn tagged(&self, tag: &TagRef) -> Result<Option<Manifest>, Error> {
@@ -81,7 +75,7 @@ impl Pull for Archive {
         let span = match self.blobs.get(&blob.digest) {
             None => return Ok(None),
             // Made from its bytes a moment ago: the digest is theirs.
-            Some(Spot::Made(bytes)) => return Ok(Some(stream_of(bytes.clone()))),
+            Some(Spot::Made(bytes)) => return Ok(Some(stream_of(bytes.clone(), blob))),
             Some(Spot::In(span)) => *span,
         };
         let failed = |source| Error::Local { what: what.clone(), source };

@@ -1,5 +1,6 @@
 //! A layout as one file.
 
+use std::ffi::OsString;
 use std::fs::File;
 use std::io::{self, BufWriter};
 use std::path::{Path, PathBuf};
@@ -23,16 +24,24 @@ pub async fn write(layout: &Layout, path: &Path) -> Result<(), ArchiveError> {
 }
 
 fn write_all(root: &Path, path: &Path) -> io::Result<()> {
+    let path = &work::replaceable(path)?;
     let folder = match path.parent() {
         Some(folder) if !folder.as_os_str().is_empty() => folder,
         _ => Path::new("."),
     };
     let (passing, file) = Passing::create(folder)?;
     let mut tar = Builder::new(BufWriter::new(file));
-    for name in ["blobs", "blobs/sha256"] {
+    let mut files = Vec::new();
+    let mut folders = vec!["blobs".to_owned()];
+    // One for each hash that something there is named by. SHA-256's is always there.
+    for algorithm in names(&root.join("blobs"))? {
+        let folder = Path::new("blobs").join(&algorithm);
+        files.extend(names(&root.join(&folder))?.into_iter().map(|name| folder.join(name)));
+        folders.push(folder.display().to_string());
+    }
+    for name in folders {
         tar.append_data(&mut header(EntryType::Directory, 0o755, 0), format!("{name}/"), io::empty())?;
     }
-    let mut files = blobs(root)?;
     files.extend(["index.json", "oci-layout"].map(PathBuf::from));
     for name in files {
         let file = File::open(root.join(&name))?;
@@ -45,12 +54,9 @@ fn write_all(root: &Path, path: &Path) -> io::Result<()> {
     work::sync_folder(folder)
 }
 
-fn blobs(root: &Path) -> io::Result<Vec<PathBuf>> {
-    let folder = Path::new("blobs").join("sha256");
-    let mut names = Vec::new();
-    for entry in std::fs::read_dir(root.join(&folder))? {
-        names.push(folder.join(entry?.file_name()));
-    }
+/// What is in `folder`, sorted.
+fn names(folder: &Path) -> io::Result<Vec<OsString>> {
+    let mut names = std::fs::read_dir(folder)?.map(|entry| Ok(entry?.file_name())).collect::<io::Result<Vec<_>>>()?;
     names.sort();
     Ok(names)
 }

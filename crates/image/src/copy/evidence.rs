@@ -4,7 +4,7 @@ use schleuse_model::{Digest, Tag};
 use schleuse_oci::evidence::legacy_tag;
 use schleuse_oci::{Error, Manifest, Pull, Referrers, media_type};
 
-use super::{CopyError, Route, blobs, children, copy_all, fetch, malformed};
+use super::{CopyError, Route, blobs, children, copy_all, fetch, malformed, push_manifest};
 
 /// The most referrers of one image that are copied.
 const MAX_REFERRERS: usize = 1000;
@@ -50,8 +50,10 @@ pub async fn copy_evidence(
     for subject in subjects {
         let (here, there) = (route.from_repository.pin(subject.clone()), route.to_repository.pin(subject.clone()));
         for one in from.referrers(&here, MAX_REFERRERS).await? {
-            let manifest = with_blobs(route, &one.digest).await?;
+            // Before its blobs: a list that lies would have us move whatever it names.
+            let manifest = fetch(route, &one.digest).await?;
             if refers_to(&manifest, &subject)? {
+                with_content(route, &manifest).await?;
                 to.referrers.attach(&there, &manifest).await?;
                 copied.referrers += 1;
             }
@@ -66,14 +68,25 @@ pub async fn copy_evidence(
 
 /// Lists are untrusted: attached is only what says itself that it is about the subject.
 fn refers_to(manifest: &Manifest, subject: &Digest) -> Result<bool, CopyError> {
+    if media_type::is_index(manifest.media_type()) {
+        let index = manifest.as_index().map_err(|source| malformed(manifest, source))?;
+        return Ok(index.subject.is_some_and(|named| named.digest == *subject));
+    }
     let parsed = manifest.as_image().map_err(|source| malformed(manifest, source))?;
     Ok(parsed.subject.is_some_and(|named| named.digest == *subject))
 }
 
-async fn with_blobs(route: Route<'_>, digest: &Digest) -> Result<Manifest, CopyError> {
-    let manifest = fetch(route, digest).await?;
-    copy_all(route, blobs(std::slice::from_ref(&manifest))?).await?;
-    Ok(manifest)
+/// Brings what `manifest` consists of: evidence may be an index, too.
+async fn with_content(route: Route<'_>, manifest: &Manifest) -> Result<(), CopyError> {
+    if !media_type::is_index(manifest.media_type()) {
+        return copy_all(route, blobs(std::slice::from_ref(manifest))?).await;
+    }
+    let listed = children(route, manifest).await?;
+    copy_all(route, blobs(&listed)?).await?;
+    for child in &listed {
+        push_manifest(route, child).await?;
+    }
+    Ok(())
 }
 
 async fn legacy(route: Route<'_>, to: &dyn Pull, tag: Tag, copied: &mut CopiedEvidence) -> Result<(), CopyError> {
@@ -83,7 +96,8 @@ async fn legacy(route: Route<'_>, to: &dyn Pull, tag: Tag, copied: &mut CopiedEv
         Some(existing) if existing.digest() == found.digest() => copied.legacy += 1,
         Some(_) => copied.left_alone.push(tag),
         None => {
-            let manifest = with_blobs(route, found.digest()).await?;
+            let manifest = fetch(route, found.digest()).await?;
+            with_content(route, &manifest).await?;
             route.to.tag(&there, &manifest).await?;
             copied.legacy += 1;
         }

@@ -33,14 +33,7 @@ impl Pull for Layout {
             Some(entry) => entry.media_type,
             None => own_media_type(&bytes, image)?,
         };
-        let manifest = Manifest::new(media_type, bytes);
-        // `Manifest` hashes with SHA-256: a manifest asked for by another hash could not be recognised by its digest later.
-        if manifest.digest() != image.digest() {
-            let what = format!("manifest {image}");
-            let actual = manifest.digest().clone();
-            return Err(Error::WrongDigest { what, expected: image.digest().clone(), actual });
-        }
-        Ok(Some(manifest))
+        Ok(Some(Manifest::known(media_type, bytes, image.digest().clone())))
     }
 
     async fn tagged(&self, tag: &TagRef) -> Result<Option<Manifest>, Error> {
@@ -77,8 +70,9 @@ impl Pull for Layout {
     async fn blob_stream(&self, _: &Repository, blob: &Descriptor) -> Result<Option<BodyStream>, Error> {
         let path = self.blob_path(&blob.digest);
         let what = path.display().to_string();
-        let file = match tokio::fs::File::open(&path).await {
-            Ok(file) => file,
+        let opened = work::blocking(move || work::open_file(&path)).await.and_then(|opened| opened);
+        let file = match opened {
+            Ok(file) => tokio::fs::File::from_std(file),
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
             Err(source) => return Err(Error::Local { what, source }),
         };
@@ -129,44 +123,18 @@ impl Layout {
 /// The next `length` bytes of `file`, if they are `blob`.
 pub(crate) fn verified(file: tokio::fs::File, length: u64, blob: &Descriptor, what: String) -> BodyStream {
     // One byte more than promised is read, so that more than that is noticed.
-    let reading = Reading {
-        file: file.take(length.min(blob.size.saturating_add(1))),
-        hasher: Hasher::new(blob.digest.algorithm()),
-        seen: 0,
-        blob: blob.clone(),
-        what,
-    };
-    Box::pin(stream::try_unfold(reading, Reading::next))
-}
-
-struct Reading {
-    file: tokio::io::Take<tokio::fs::File>,
-    hasher: Hasher,
-    seen: u64,
-    blob: Descriptor,
-    what: String,
-}
-
-impl Reading {
-    async fn next(mut self) -> Result<Option<(Bytes, Self)>, Error> {
-        let mut piece = vec![0; PIECE];
-        let read = self.file.read(&mut piece).await;
-        let read = read.map_err(|source| Error::Local { what: self.what.clone(), source })?;
-        piece.truncate(read);
-        self.seen += read as u64;
-        if self.seen > self.blob.size {
-            return Err(Error::TooLarge { what: self.what, limit: self.blob.size });
+    let file = file.take(length.min(blob.size.saturating_add(1)));
+    let name = what.clone();
+    let pieces = stream::try_unfold(file, move |mut file| {
+        let what = name.clone();
+        async move {
+            let mut piece = vec![0; PIECE];
+            let read = file.read(&mut piece).await.map_err(|source| Error::Local { what, source })?;
+            piece.truncate(read);
+            Ok((read > 0).then(|| (Bytes::from(piece), file)))
         }
-        if read > 0 {
-            self.hasher.update(&piece);
-            return Ok(Some((piece.into(), self)));
-        }
-        let actual = self.hasher.finish();
-        if actual == self.blob.digest && self.seen == self.blob.size {
-            return Ok(None);
-        }
-        Err(Error::WrongDigest { what: self.what, expected: self.blob.digest, actual })
-    }
+    });
+    BodyStream::new(pieces, blob, what)
 }
 
 /// What a manifest that is only reachable by its digest (a child of an index) says it is. Old OCI manifests say nothing; then

@@ -6,9 +6,10 @@ use schleuse_image::archive::write;
 use schleuse_image::copy::{Route, copy};
 use schleuse_image::listing::pick;
 use schleuse_image::unpack::{LayerError, Limit};
-use schleuse_image::{Archive, ArchiveError, Layout, Ownership, Pick, Silent};
-use schleuse_model::{Digest, Exit, Explain as _};
-use schleuse_oci::{Descriptor, Manifest, Pull as _, Push as _, media_type};
+use schleuse_image::{Archive, ArchiveError, Layout, Limits, Ownership, Pick, Silent};
+use schleuse_model::digest::Algorithm;
+use schleuse_model::{Digest, Exit, Explain as _, Hasher};
+use schleuse_oci::{Descriptor, ImageManifest, Index, Manifest, Pull as _, Push as _, media_type};
 
 use crate::support::{Bench, Tar, gzip, image, names, repository};
 
@@ -257,4 +258,71 @@ async fn a_gzipped_archive_is_decompressed_within_limits() {
     bench.limits.total_bytes = 1 << 20;
     assert_eq!(limit(open(&bench, &bomb(4)).await.unwrap_err()), Limit::TotalBytes);
     assert_eq!(names(&bench.folder.join("work")), Vec::<String>::new());
+}
+
+/// An index of an image that is named by another hash than the usual one, with everything in it.
+async fn by_sha512(layout: &Layout) -> (Manifest, Manifest) {
+    let sha512 = |media_type: &str, bytes: &[u8]| {
+        let mut hasher = Hasher::new(Algorithm::Sha512);
+        hasher.update(bytes);
+        Descriptor::new(media_type, hasher.finish(), bytes.len() as u64)
+    };
+    let config = config(&[]);
+    let described = sha512(media_type::IMAGE_CONFIG, &config);
+    layout.push_blob(&repository(), &described, config.into()).await.unwrap();
+    let image = ImageManifest::new(described, Vec::new()).to_manifest();
+    let listed = sha512(media_type::IMAGE_MANIFEST, image.bytes());
+    let image = Manifest::known(media_type::IMAGE_MANIFEST, image.bytes().clone(), listed.digest.clone());
+    layout.push_manifest(&repository(), &image).await.unwrap();
+    let index = Index::new(vec![listed]).to_manifest();
+    layout.tag(&repository().tag("v1".parse().unwrap()), &index).await.unwrap();
+    (index, image)
+}
+
+#[tokio::test]
+async fn other_hashes_come_along_and_keep_their_names() {
+    let bench = Bench::new();
+    let (index, image) = by_sha512(&bench.layout).await;
+    let file = bench.folder.join("image.tar");
+    write(&bench.layout, &file).await.unwrap();
+    let archive = Archive::open(&file, &bench.folder.join("work"), &Limits::default()).await.unwrap();
+    let target = Layout::create(bench.folder.join("target")).unwrap();
+    let (work, repository) = (bench.folder.join("work"), repository());
+    let route = Route {
+        from: &archive,
+        from_repository: &repository,
+        to: &target,
+        to_repository: &repository,
+        work: &work,
+        progress: &Silent,
+    };
+    copy(route, index.digest(), &[]).await.unwrap();
+    let there = target.manifest(&repository.pin(image.digest().clone())).await.unwrap().unwrap();
+    assert_eq!(there, image);
+    assert!(target.has_blob(&repository, &there.as_image().unwrap().config.digest).await.unwrap());
+}
+
+#[tokio::test]
+async fn a_pipe_is_neither_waited_for_nor_replaced() {
+    let bench = Bench::new();
+    let image = image(&bench.layout, vec![Tar::new().file("f", b"1").into()]).await;
+    let pipe = bench.folder.join("pipe");
+    nix::unistd::mkfifo(&pipe, nix::sys::stat::Mode::S_IRWXU).unwrap();
+    let error = Archive::open(&pipe, &bench.folder, &Limits::default()).await.unwrap_err();
+    assert!(matches!(error, ArchiveError::Io { .. }), "{error:?}");
+    assert!(write(&bench.layout, &pipe).await.is_err());
+    assert!(std::os::unix::fs::FileTypeExt::is_fifo(&std::fs::metadata(&pipe).unwrap().file_type()));
+    // Behind a link lies what is meant.
+    let (link, file) = (bench.folder.join("link"), bench.folder.join("file"));
+    std::fs::write(&file, b"old").unwrap();
+    std::os::unix::fs::symlink(&file, &link).unwrap();
+    write(&bench.layout, &link).await.unwrap();
+    assert!(std::fs::symlink_metadata(&link).unwrap().is_symlink() && std::fs::read(&file).unwrap() != b"old");
+    // In a layout that somebody else made.
+    let blob = bench.layout.blob_path(image.digest());
+    std::fs::remove_file(&blob).unwrap();
+    std::fs::rename(&pipe, &blob).unwrap();
+    assert!(bench.layout.manifest(&image).await.is_err());
+    let described = Descriptor::new("x/y", image.digest().clone(), 1);
+    assert!(bench.layout.blob_stream(&repository(), &described).await.is_err());
 }

@@ -263,6 +263,15 @@ async fn evidence_is_what_says_itself_that_it_is_about_the_image() {
     let mine = about(Some(image.descriptor()), "x/mine").await;
     let others = about(Some(Descriptor::of(media_type::IMAGE_MANIFEST, b"other")), "x/other").await;
     let nobodys = about(None, "x/nobody").await;
+    // It says whom it is about, and that is not the image; nor is what it consists of there to be moved.
+    let mut lure = ImageManifest::new(Descriptor::of("x/y", b"nowhere"), Vec::new());
+    lure.subject = Some(Descriptor::of(media_type::IMAGE_MANIFEST, b"other"));
+    let lure = lure.to_manifest();
+    bench.layout.push_manifest(&repository(), &lure).await.unwrap();
+    let mut joined = Index::new(vec![mine.descriptor()]);
+    joined.subject = Some(image.descriptor());
+    let joined = joined.to_manifest();
+    bench.layout.push_manifest(&repository(), &joined).await.unwrap();
     let tag = |suffix: &str| -> Tag { format!("{}.{suffix}", image.digest().as_tag_stem()).parse().unwrap() };
     bench.layout.tag(&repository().tag(tag("sig")), &mine).await.unwrap();
     bench.layout.tag(&repository().tag(tag("att")), &mine).await.unwrap();
@@ -271,7 +280,7 @@ async fn evidence_is_what_says_itself_that_it_is_about_the_image() {
     // The destination has a signature of its own under the tag.
     target.push_manifest(&repository(), &others).await.unwrap();
     target.tag(&repository().tag(tag("sig")), &others).await.unwrap();
-    let list = [&mine, &others, &nobodys].map(Manifest::descriptor);
+    let list = [&mine, &others, &nobodys, &lure, &joined].map(Manifest::descriptor);
     let (from, to) = (List { listed: list.to_vec(), ..List::default() }, List::default());
     let work = bench.folder.join("work");
     let route = Route {
@@ -284,8 +293,8 @@ async fn evidence_is_what_says_itself_that_it_is_about_the_image() {
     };
     copy(route, image.digest(), &[]).await.unwrap();
     let copied = copy_evidence(route, &image, &from, Holder { pull: &target, referrers: &to }).await.unwrap();
-    assert_eq!(*to.attached.lock().unwrap(), [mine.digest().clone()]);
-    assert_eq!((copied.referrers, copied.legacy, copied.left_alone), (1, 1, vec![tag("sig")]));
+    assert_eq!(*to.attached.lock().unwrap(), [mine.digest().clone(), joined.digest().clone()]);
+    assert_eq!((copied.referrers, copied.legacy, copied.left_alone), (2, 1, vec![tag("sig")]));
     let kept = target.resolve(&repository().tag(tag("sig"))).await.unwrap().unwrap();
     assert_eq!(kept.digest(), others.digest(), "what was there is there");
 }

@@ -5,7 +5,7 @@ use std::fmt;
 
 use schleuse_model::{Digest, PinnedRef};
 use schleuse_oci::evidence::{ATTESTATIONS, SIGNATURES, legacy_tag};
-use schleuse_oci::{Error as OciError, Pull, Referrers, media_type};
+use schleuse_oci::{Error as OciError, Manifest, Pull, Referrers, media_type};
 use schleuse_sign::fetch::Source;
 
 use crate::error::Error;
@@ -50,6 +50,14 @@ pub struct Item {
     pub part: Part,
     /// The image it is about, or the release.
     pub of: Digest,
+    /// Itself, where it had to be read.
+    pub manifest: Option<Manifest>,
+}
+
+impl Item {
+    const fn new(digest: Digest, part: Part, of: Digest) -> Self {
+        Self { digest, part, of, manifest: None }
+    }
 }
 
 /// Everything that `image` consists of, itself first. What is listed and not there is listed here as well: whether something is
@@ -58,8 +66,7 @@ pub struct Item {
 /// # Errors
 /// No answer, or more than a release has.
 pub async fn contents(source: Source<'_>, image: &PinnedRef) -> Result<Vec<Item>, Error> {
-    let mut found = vec![Item { digest: image.digest().clone(), part: Part::Release, of: image.digest().clone() }];
-    found.extend(children(source.pull, image).await?);
+    let mut found = children(source.pull, image).await?;
     let images: Vec<Digest> = found.iter().map(|item| item.digest.clone()).collect();
     let mut seen: BTreeSet<Digest> = images.iter().cloned().collect();
     for digest in images {
@@ -69,12 +76,15 @@ pub async fn contents(source: Source<'_>, image: &PinnedRef) -> Result<Vec<Item>
     Ok(found)
 }
 
-/// What the index `image` lists; nothing for a single image, or one that is not there.
+/// `image`, and if it is an index what it lists.
 async fn children(pull: &dyn Pull, image: &PinnedRef) -> Result<Vec<Item>, Error> {
-    let mut found: Vec<Item> = Vec::new();
+    let mut found = vec![Item::new(image.digest().clone(), Part::Release, image.digest().clone())];
     let mut open = vec![(image.clone(), 0)];
     while let Some((parent, depth)) = open.pop() {
         let Some(manifest) = pull.manifest(&parent).await? else { continue };
+        if let Some(read) = found.iter_mut().find(|known| known.digest == *parent.digest()) {
+            read.manifest = Some(manifest.clone());
+        }
         if !media_type::is_index(manifest.media_type()) {
             continue;
         }
@@ -84,21 +94,21 @@ async fn children(pull: &dyn Pull, image: &PinnedRef) -> Result<Vec<Item>, Error
         }
         let index = manifest.as_index().map_err(|source| OciError::Malformed { what: parent.to_string(), source })?;
         for child in index.manifests {
-            if child.digest == *image.digest() || found.iter().any(|known| known.digest == child.digest) {
+            if found.iter().any(|known| known.digest == child.digest) {
                 continue;
             }
             // An index may list what is no manifest; such a thing cannot be tagged.
             if !media_type::MANIFESTS.contains(&child.media_type.as_str()) {
                 continue;
             }
-            if found.len() == CHILDREN {
+            if found.len() > CHILDREN {
                 return Err(too_much(CHILDREN).into());
             }
             if media_type::is_index(&child.media_type) {
                 open.push((parent.repository().pin(child.digest.clone()), depth + 1));
             }
             let platform = child.platform.map(|platform| platform.to_string());
-            found.push(Item { digest: child.digest, part: Part::Child(platform), of: image.digest().clone() });
+            found.push(Item::new(child.digest, Part::Child(platform), image.digest().clone()));
         }
     }
     Ok(found)
@@ -108,13 +118,13 @@ async fn evidence(source: Source<'_>, image: &PinnedRef) -> Result<Vec<Item>, Er
     let mut found = Vec::new();
     for referrer in source.referrers.referrers(image, EVIDENCE).await? {
         let kind = referrer.artifact_type;
-        found.push(Item { digest: referrer.digest, part: Part::Evidence(kind), of: image.digest().clone() });
+        found.push(Item::new(referrer.digest, Part::Evidence(kind), image.digest().clone()));
     }
     for suffix in [SIGNATURES, ATTESTATIONS] {
         let tag = image.repository().tag(legacy_tag(image.digest(), suffix).map_err(OciError::from)?);
         if let Some(manifest) = source.pull.tagged(&tag).await? {
-            let digest = manifest.digest().clone();
-            found.push(Item { digest, part: Part::Legacy(suffix), of: image.digest().clone() });
+            let item = Item::new(manifest.digest().clone(), Part::Legacy(suffix), image.digest().clone());
+            found.push(Item { manifest: Some(manifest), ..item });
         }
     }
     Ok(found)

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use futures_util::{StreamExt as _, TryStreamExt as _};
 use schleuse_model::{Digest, Repository, Tag};
 use schleuse_oci::evidence::{KEEP_PREFIX, keep_tag};
-use schleuse_oci::{Error as OciError, Pull, Push};
+use schleuse_oci::{Error as OciError, Manifest, Pull, Push};
 
 use crate::error::Error;
 
@@ -45,14 +45,26 @@ pub async fn pin(
         return Ok(Pinned::default());
     }
     let have = pinned(pull, repository).await?;
+    pin_beside(pull, push, repository, &have, wanted.iter().map(|digest| (digest, None))).await
+}
+
+/// Pins every one of `wanted` that `have` does not pin. Those that were read already are not asked for again.
+pub(super) async fn pin_beside(
+    pull: &dyn Pull,
+    push: &dyn Push,
+    repository: &Repository,
+    have: &BTreeSet<Tag>,
+    wanted: impl Iterator<Item = (&Digest, Option<&Manifest>)>,
+) -> Result<Pinned, Error> {
     let mut open = BTreeMap::new();
-    for digest in wanted {
+    for (digest, manifest) in wanted {
         let tag = keep_tag(digest).map_err(OciError::from)?;
         if !have.contains(&tag) {
-            open.insert(tag, digest.clone());
+            open.insert(tag, (digest.clone(), manifest.cloned()));
         }
     }
-    let writes: Vec<_> = open.into_iter().map(|(tag, digest)| one(pull, push, repository, tag, digest)).collect();
+    let writes: Vec<_> =
+        open.into_iter().map(|(tag, (digest, manifest))| one(pull, push, repository, tag, digest, manifest)).collect();
     let written: Vec<_> = futures_util::stream::iter(writes).buffered(AT_ONCE).try_collect().await?;
     let mut done = Pinned::default();
     for (digest, there) in written {
@@ -67,8 +79,46 @@ async fn one(
     repository: &Repository,
     tag: Tag,
     digest: Digest,
+    read: Option<Manifest>,
 ) -> Result<(Digest, bool), Error> {
-    let Some(manifest) = pull.manifest(&repository.pin(digest.clone())).await? else { return Ok((digest, false)) };
-    push.tag(&repository.tag(tag), &manifest).await?;
+    let manifest = match read {
+        Some(manifest) => Some(manifest),
+        None => pull.manifest(&repository.pin(digest.clone())).await?,
+    };
+    let Some(manifest) = manifest else { return Ok((digest, false)) };
+    let tag = repository.tag(tag);
+    match push.tag(&tag, &manifest).await {
+        Ok(()) => {}
+        // Where tags cannot move, whoever comes second is refused: the other one has done it.
+        Err(error @ (OciError::Unexpected { .. } | OciError::Denied { .. })) => {
+            if pull.resolve(&tag).await?.is_none_or(|pinned| *pinned.digest() != digest) {
+                return Err(error.into());
+            }
+        }
+        Err(error) => return Err(error.into()),
+    }
     Ok((digest, true))
+}
+
+/// Sets right those pins of `wanted` that point elsewhere. Each is asked for.
+///
+/// # Errors
+/// As [`pin`].
+pub async fn set_right(
+    pull: &dyn Pull,
+    push: &dyn Push,
+    repository: &Repository,
+    wanted: &[Digest],
+) -> Result<Vec<Digest>, Error> {
+    let mut moved = Vec::new();
+    for digest in wanted {
+        let tag = keep_tag(digest).map_err(OciError::from)?;
+        let pinned = pull.resolve(&repository.tag(tag.clone())).await?;
+        if pinned.is_some_and(|pinned| pinned.digest() != digest)
+            && one(pull, push, repository, tag, digest.clone(), None).await?.1
+        {
+            moved.push(digest.clone());
+        }
+    }
+    Ok(moved)
 }

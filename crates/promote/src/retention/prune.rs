@@ -11,7 +11,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use schleuse_model::{Digest, ReferenceError, Tag, Timestamp};
-use schleuse_oci::evidence::keep_tag;
+use schleuse_oci::evidence::{KEEP_PREFIX, keep_tag};
 
 pub use remove::{Removed, Remover};
 pub use survey::survey;
@@ -39,9 +39,9 @@ pub enum Stays {
     Named(Vec<String>),
     /// It belongs to an image that stays: its index, or what its index lists.
     Part(Digest),
-    /// It is pinned, and no journal names it: a promotion may be under way.
+    /// It is pinned, and no journal names it: a promotion may be under way, or a person gave it a tag that cleanups spare.
     Pinned,
-    /// It does not say when it was made.
+    /// It does not say when it was made, or nothing that tells builds apart.
     Undated,
     /// It is one of the newest.
     Newest,
@@ -106,17 +106,32 @@ fn held(found: &[Found], named: &Named, pins: &BTreeSet<Tag>) -> Result<BTreeMap
     for (digest, places) in &named.releases {
         held.insert(digest.clone(), Stays::Named(places.clone()));
     }
+    let protects = |tag: &Tag| tag.as_str().starts_with(KEEP_PREFIX);
+    for one in found.iter().filter(|one| one.tags.iter().any(protects)) {
+        held.entry(one.digest.clone()).or_insert(Stays::Pinned);
+    }
     for digest in found.iter().flat_map(|one| std::iter::once(&one.digest).chain(&one.children)) {
         if pins.contains(&keep_tag(digest)?) {
             held.entry(digest.clone()).or_insert(Stays::Pinned);
         }
     }
-    for index in found {
-        if !held.contains_key(&index.digest)
-            && let Some(child) = index.children.iter().find(|child| held.contains_key(*child))
-        {
-            held.insert(index.digest.clone(), Stays::Part(child.clone()));
+    // Until nothing changes any more: indexes lie in indexes.
+    loop {
+        let before = held.len();
+        for index in found {
+            if !held.contains_key(&index.digest)
+                && let Some(child) = index.children.iter().find(|child| held.contains_key(*child))
+            {
+                held.insert(index.digest.clone(), Stays::Part(child.clone()));
+            }
         }
+        if held.len() == before {
+            break;
+        }
+    }
+    // Last: that an index lists an image which belongs to a release as well is no reason for it to stay.
+    for (part, release) in &named.parts {
+        held.entry(part.clone()).or_insert_with(|| Stays::Part(release.clone()));
     }
     Ok(held)
 }

@@ -8,6 +8,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use schleuse_model::{Clock, Digest, PinnedRef, Repository, Tag, TagRef};
 use schleuse_oci::access::RegistryTime;
+use schleuse_oci::evidence::KEEP_PREFIX;
 use schleuse_oci::{Body, BodyStream, Created, Delete, Descriptor, Error, Manifest, Pull, Push, Referrers, stream_of};
 
 use crate::clock::ManualClock;
@@ -39,11 +40,14 @@ pub(crate) struct FakeRegistry {
     down: AtomicBool,
     /// As registries did before the specification: a tag's deletion takes its manifest.
     takes_manifests: AtomicBool,
+    /// Whoever asks for pins waits for an answer.
+    hangs_at_pins: AtomicBool,
 }
 
 impl FakeRegistry {
     pub(crate) fn new(content: Content) -> Self {
-        Self { content: Mutex::new(content), down: AtomicBool::new(false), takes_manifests: AtomicBool::new(false) }
+        let no = || AtomicBool::new(false);
+        Self { content: Mutex::new(content), down: no(), takes_manifests: no(), hangs_at_pins: no() }
     }
 
     pub(crate) fn content(&self) -> Content {
@@ -56,6 +60,17 @@ impl FakeRegistry {
 
     pub(crate) fn take_manifests_with_tags(&self) {
         self.takes_manifests.store(true, Ordering::Relaxed);
+    }
+
+    pub(crate) fn hang_at_pins(&self) {
+        self.hangs_at_pins.store(true, Ordering::Relaxed);
+    }
+
+    /// Lists `referrer` of `image` behind all others.
+    pub(crate) fn list_last(&self, image: &PinnedRef, referrer: &Digest) {
+        let key = (image.repository().to_string(), image.digest().clone());
+        let mut content = self.content.lock().unwrap();
+        content.referrers.get_mut(&key).unwrap().sort_by_key(|one| one.digest == *referrer);
     }
 
     /// Where a tag points, for a test to look.
@@ -167,10 +182,13 @@ impl Pull for Wire {
 
     async fn blob_stream(&self, repository: &Repository, blob: &Descriptor) -> Result<Option<BodyStream>, Error> {
         let limit = usize::try_from(blob.size).unwrap();
-        Ok(self.blob(repository, &blob.digest, limit).await?.map(stream_of))
+        Ok(self.blob(repository, &blob.digest, limit).await?.map(|bytes| stream_of(bytes, blob)))
     }
 
     async fn tags(&self, repository: &Repository, prefix: &str, _: usize) -> Result<Vec<Tag>, Error> {
+        if prefix == KEEP_PREFIX && self.registry.hangs_at_pins.load(Ordering::Relaxed) {
+            std::future::pending::<()>().await;
+        }
         let repository = repository.to_string();
         self.ask("tags", |content| {
             let names = content.tags.keys().filter(|(of, name)| *of == repository && name.starts_with(prefix));

@@ -2,12 +2,16 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::time::Duration;
 
 use schleuse_model::Digest;
-use schleuse_oci::evidence::keep_tag;
-use schleuse_oci::{Delete as _, Pull as _};
+use schleuse_oci::evidence::{keep_tag, legacy_tag};
+use schleuse_oci::{Delete as _, Descriptor, ImageManifest, Pull as _, Push as _, Referrers as _};
+use schleuse_promote::Outcome;
 use schleuse_promote::retention::prune::{Found, Removed, Remover, Unpinned, unpin};
-use schleuse_promote::retention::{Named, named, pin, pinned};
+use schleuse_promote::retention::{Named, named, pin, pinned, set_right};
+
+use tokio::time::{Instant, timeout};
 
 use crate::gate::Gate;
 use crate::registry::Wire;
@@ -82,4 +86,70 @@ async fn pins_are_taken_back_only_where_that_leaves_the_image_alone() {
     for release in &stale {
         assert!(wire.manifest(&repository.pin(release.clone())).await.unwrap().is_some());
     }
+}
+
+/// A tag says whatever its writer wants.
+#[tokio::test(start_paused = true)]
+async fn what_only_looks_like_evidence_is_not_removed_with_an_image() {
+    let scene = Scene::new().await;
+    let (wire, repository) = (wire(&scene), scene.image());
+    let [old, other, goes] = [0, 1, 2].map(|number| scene.releases[number].clone());
+    // Nobody's pin, nobody's release any more: a plain image under the tag where cosign's signatures lie.
+    for (suffix, posing) in [("sig", &old), ("att", &other)] {
+        let posing = wire.manifest(&repository.pin(posing.clone())).await.unwrap().unwrap();
+        wire.tag(&repository.tag(legacy_tag(&goes, suffix).unwrap()), &posing).await.unwrap();
+    }
+    assert!(matches!(remove(&scene, 2).await, Removed::Gone { manifests: 2 }), "itself and its bundle");
+    for release in [old, other] {
+        assert!(wire.manifest(&repository.pin(release)).await.unwrap().is_some());
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn pins_that_point_elsewhere_are_set_right() {
+    let scene = Scene::new().await;
+    let (wire, repository) = (wire(&scene), scene.image());
+    pin(&wire, &wire, &repository, &scene.releases[..2]).await.unwrap();
+    let tag = repository.tag(keep_tag(&scene.releases[0]).unwrap());
+    scene.registry.move_tag(&tag, &scene.releases[3]);
+    let moved = set_right(&wire, &wire, &repository, &scene.releases[..3]).await.unwrap();
+    assert_eq!(moved, scene.releases[..1]);
+    assert_eq!(scene.registry.points_to(&tag).as_ref(), Some(&scene.releases[0]));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_way_back_is_not_held_up_by_a_registry_that_hangs_at_pins() {
+    let scene = Scene::new().await;
+    scene.production(Command::Promote(0)).await.unwrap();
+    scene.production(Command::Promote(1)).await.unwrap();
+    let calm = scene.fork();
+    let started = Instant::now();
+    calm.production(Command::Rollback).await.unwrap();
+    let usual = started.elapsed();
+    scene.registry.hang_at_pins();
+    let started = Instant::now();
+    let outcome = timeout(Duration::from_secs(600), scene.production(Command::Rollback)).await.unwrap().unwrap();
+    assert_eq!(outcome, Outcome::WentBack);
+    assert!(started.elapsed() <= usual + Duration::from_secs(15), "{:?}, not {usual:?}", started.elapsed());
+}
+
+/// Whoever may push can attach as much as they like.
+#[tokio::test(start_paused = true)]
+async fn thousands_of_attachments_do_not_hold_up_a_promotion() {
+    let scene = Scene::new().await;
+    let (wire, repository) = (wire(&scene), scene.image());
+    let release = repository.pin(scene.releases[0].clone());
+    let signature = wire.referrers(&release, 9).await.unwrap()[0].digest.clone();
+    let subject = wire.manifest(&release).await.unwrap().unwrap().descriptor();
+    for number in 0..2000 {
+        let mut garbage = ImageManifest::new(Descriptor::empty(), Vec::new());
+        (garbage.subject, garbage.artifact_type) = (Some(subject.clone()), Some(format!("x/{number}")));
+        wire.attach(&release, &garbage.to_manifest()).await.unwrap();
+    }
+    // Listed behind all of them.
+    scene.registry.list_last(&release, &signature);
+    scene.now(STAGING, Command::Promote(0)).await.unwrap();
+    let pins = pinned(&wire, &repository).await.unwrap();
+    assert_eq!(pins.len(), 513);
+    assert!(pins.contains(&keep_tag(&signature).unwrap()));
 }

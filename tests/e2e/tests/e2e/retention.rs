@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use schleuse_model::Digest;
-use schleuse_oci::evidence::{KEEP_PREFIX, keep_tag};
+use schleuse_oci::evidence::{KEEP_PREFIX, keep_tag, legacy_tag};
 use schleuse_oci::{Delete as _, Pull as _, Push as _, Referrers as _};
 
 use crate::project::{Kind, Project, Rung, Setup, runtime};
@@ -128,6 +128,24 @@ fn what_is_not_kept_is_told_apart_and_pinned_again() {
     runtime().block_on(client.tag(&pin, &other)).unwrap();
     let told = project.run(&["retention", "--check"]).exits(10);
     assert!(told.stdout.contains("points at"), "{told}");
+    let told = project.run(&["retention", "pin"]).exits(0);
+    assert!(told.stdout.contains("set right"), "{told}");
+    project.run(&["retention", "--check"]).exits(0);
+    // Everything that was said about it is gone, and its referrers with it: nothing lists them any more.
+    let about = repository.pin(releases[1].clone());
+    runtime().block_on(async {
+        for suffix in ["sig", "att"] {
+            let tag = repository.tag(legacy_tag(&releases[1], suffix).unwrap());
+            if let Some(legacy) = client.tagged(&tag).await.unwrap() {
+                client.delete_manifest(&repository.pin(legacy.digest().clone())).await.unwrap();
+            }
+        }
+        for one in client.referrers(&about, 99).await.unwrap() {
+            client.delete_manifest(&repository.pin(one.digest)).await.unwrap();
+        }
+    });
+    let told = project.run(&["retention", "--check"]).exits(10);
+    assert!(told.stdout.contains("no evidence left"), "{told}");
     // A layer, and then the whole way back, are gone.
     runtime().block_on(client.delete_manifest(&repository.pin(releases[0].clone()))).unwrap();
     let told = project.run(&["retention", "--check"]).exits(10);
@@ -184,5 +202,68 @@ fn prune_removes_what_no_journal_names_and_nothing_else() {
         project.run(&["retention", "--check"]).exits(0);
         let again = project.run(&["retention", "prune", "--keep", "1", "--yes", "--format", "json"]).exits(0).result();
         assert_eq!(again["removed"], 0);
+    }
+}
+
+/// A release by index whose tag moved on is seen by its journal alone, and once it is no way back any more its pins are gone, too.
+#[test]
+fn what_an_old_release_lists_stays_when_something_else_that_lists_it_goes() {
+    let project = project(Kind::Memory);
+    let mut parts = releases(&project, 3);
+    let index = |version: &str, image: &Digest| {
+        let name = format!("{}:{version}", project.repository());
+        let made = project.run(&["image", "index", &name, &project.image(image), "--format", "json"]).exits(0).result();
+        made["digest"].as_str().unwrap().parse::<Digest>().unwrap()
+    };
+    // Two indexes of one image: the first is released, and loses its tag.
+    let shared = project.variant(&parts[0], "2.0.0", "");
+    let old = index("2.0.0", &shared);
+    project.run(&["sign", &project.image(&old)]).exits(0);
+    project.run(&["promote", "staging", &project.image(&old)]).exits(0);
+    for release in &parts {
+        project.run(&["promote", "staging", &project.image(release)]).exits(0);
+    }
+    let (client, repository) = (project.client(), project.repository());
+    let listing = client_index(&project, &old, "2.0.1");
+    assert!(runtime().block_on(client.delete_tag(&repository.tag("2.0.0".parse().unwrap()))).unwrap());
+    // The first takes the pins back, the second finds the other index without them.
+    let prune = ["retention", "prune", "--keep", "1", "--yes", "--format", "json"];
+    project.run(&prune).exits(0);
+    parts.push(project.variant(&parts[0], "9.0.0", ""));
+    tag(&project, &parts[3], "9.0.0");
+    let done = project.run(&prune).exits(0).result();
+    assert!(!is_there(&project, &listing), "nothing names it: {done:#}");
+    assert!(is_there(&project, &old) && is_there(&project, &shared), "of a release: {done:#}");
+}
+
+/// Another index of the same images, older than everything else.
+fn client_index(project: &Project, of: &Digest, version: &str) -> Digest {
+    let (client, repository) = (project.client(), project.repository());
+    runtime().block_on(async {
+        let manifest = client.manifest(&repository.pin(of.clone())).await.unwrap().expect("the index");
+        let mut index = manifest.as_index().unwrap();
+        let created = ("org.opencontainers.image.created".to_owned(), "2001-01-01T00:00:00Z".to_owned());
+        index.annotations.extend([created, ("org.opencontainers.image.version".to_owned(), version.to_owned())]);
+        let other = index.to_manifest();
+        client.tag(&repository.tag(version.parse().unwrap()), &other).await.unwrap();
+        other.digest().clone()
+    })
+}
+
+/// What is pinned already is not looked into again, each time: that made up a third of a promotion's requests.
+#[test]
+fn a_promotion_among_many_asks_at_most_thirty_times() {
+    for registry in [Kind::Memory, Kind::Docker] {
+        let ladder = ["staging", "production"].map(|name| Rung { name, local: false }).to_vec();
+        let git = registry == Kind::Docker;
+        let project = Project::with(Setup { registry, git, ladder, proxy: true, ..Setup::default() });
+        let first = project.release("1.0.0", "");
+        let proxy = project.proxy.as_ref().unwrap();
+        for minor in 1..5 {
+            let release = project.variant(&first, &format!("1.{minor}.0"), "");
+            proxy.reset();
+            project.run(&["promote", "staging", &project.image(&release)]).exits(0);
+        }
+        assert!(proxy.count() <= 30, "{registry:?}: {:#?}", proxy.log());
     }
 }

@@ -2,7 +2,7 @@
 
 use schleuse_model::{Digest, Exit, Release};
 use schleuse_oci::evidence::keep_tag;
-use schleuse_promote::retention::{Kept, check, pinned};
+use schleuse_promote::retention::{Kept, Part, check, pinned};
 use serde::Serialize;
 
 use super::{Held, held, open};
@@ -34,6 +34,9 @@ struct OfOne {
     release: Release,
     /// `staging`, `production (way back)`.
     needed: Vec<String>,
+    /// Whether anything is said about it. It was signed when it was promoted: a cleanup that takes referrers leaves no trace of them
+    /// in a registry that lists them itself.
+    evidence: bool,
     manifests: Vec<Row>,
 }
 
@@ -60,18 +63,19 @@ pub(crate) async fn run(args: &Listing, context: &Context) -> Result<Exit, Failu
     let mut releases = Vec::new();
     for Held { staying, items } in held {
         let mut manifests = Vec::new();
+        let evidence = items.iter().any(|item| matches!(item.part, Part::Evidence(_) | Part::Legacy(_)));
         for item in items {
             let tag = keep_tag(&item.digest).map_err(schleuse_oci::Error::from)?;
             let kept = if args.check { Some(check(client, client, image, &item).await?) } else { None };
             let pinned = kept.is_none().then(|| pins.contains(&tag));
             manifests.push(Row { digest: item.digest, part: item.part.to_string(), of: item.of, pinned, kept });
         }
-        releases.push(OfOne { release: staying.release, needed: staying.places, manifests });
+        releases.push(OfOne { release: staying.release, needed: staying.places, evidence, manifests });
     }
     drop(progress);
-    let good = args
-        .check
-        .then(|| releases.iter().flat_map(|one| &one.manifests).all(|row| row.kept.as_ref().is_none_or(Kept::is_good)));
+    let is_good =
+        |one: &OfOne| one.evidence && one.manifests.iter().all(|row| row.kept.as_ref().is_none_or(Kept::is_good));
+    let good = args.check.then(|| releases.iter().all(is_good));
     if releases.is_empty() {
         context.printer.note("no environment runs anything: nothing must stay");
     }
@@ -93,6 +97,12 @@ impl Report for Answer {
             for row in &one.manifests {
                 let (digest, part) = (row.digest.short(), shown(&row.part));
                 page.line(format_args!("  {digest}  {part:<60}  {}", state(row, paint)));
+            }
+            if !one.evidence {
+                page.line(format_args!(
+                    "  {}",
+                    paint.bad("no evidence left: its signature is GONE (the journal has a copy)")
+                ));
             }
         }
     }

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use schleuse_model::{Digest, Exit, Explain, Tag, Timestamp};
 use schleuse_promote::retention::prune::{Found, Removed, Remover, Sorted, Unpinned, sort, survey, unpin};
-use schleuse_promote::retention::{contents, named, pinned};
+use schleuse_promote::retention::{Named, contents, named, pin, pinned};
 use schleuse_sign::fetch::Source;
 use serde::Serialize;
 
@@ -98,7 +98,7 @@ impl Row {
 pub(crate) async fn run(args: &Args, context: &Context) -> Result<Exit, Failure> {
     let ladder = open(context, &args.connection).await?;
     let progress = context.progress("reading the journals and the tags");
-    let sorted = look(&ladder, args.keep).await?;
+    let (sorted, named) = look(context, &ladder, args.keep).await?;
     drop(progress);
     if !args.dry_run && !args.yes && !sorted.go.is_empty() {
         agree(context, &sorted).await?;
@@ -117,7 +117,7 @@ pub(crate) async fn run(args: &Args, context: &Context) -> Result<Exit, Failure>
         context.printer.report(&answer)?;
         return Ok(Exit::Done);
     }
-    let done = match remove(context, &ladder, &sorted, &mut answer).await {
+    let done = match remove(context, &ladder, &sorted, &named, &mut answer).await {
         Ok(()) => take_back(context, &ladder, &mut answer).await,
         failed => failed,
     };
@@ -125,23 +125,46 @@ pub(crate) async fn run(args: &Args, context: &Context) -> Result<Exit, Failure>
 }
 
 /// What stays and what may go. Everything is read before anything is removed.
-async fn look(ladder: &Ladder<'_>, keep: u32) -> Result<Sorted, Failure> {
-    let named = named(&journals(ladder).await?).await?;
+async fn look(context: &Context, ladder: &Ladder<'_>, keep: u32) -> Result<(Sorted, Named), Failure> {
+    let named = all_named(ladder).await?;
     let (client, image) = (ladder.client.as_ref(), &ladder.names.image);
     let pins = pinned(client, image).await?;
-    let found = survey(client, image).await?;
+    let found = survey(client, image, context.now()).await?;
     let keep = usize::try_from(keep).unwrap_or(usize::MAX);
-    Ok(sort(found, &named, &pins, keep)?)
+    Ok((sort(found, &named, &pins, keep)?, named))
 }
 
-async fn remove(context: &Context, ladder: &Ladder<'_>, sorted: &Sorted, answer: &mut Answer) -> Result<(), Failure> {
+/// What the journals name, and what that consists of.
+async fn all_named(ladder: &Ladder<'_>) -> Result<Named, Failure> {
+    let mut named = named(&journals(ladder).await?).await?;
+    named.look_into(source(ladder), &ladder.names.image).await?;
+    Ok(named)
+}
+
+fn source<'a>(ladder: &'a Ladder<'_>) -> Source<'a> {
+    let client = ladder.client.as_ref();
+    Source { pull: client, referrers: client }
+}
+
+async fn remove(
+    context: &Context,
+    ladder: &Ladder<'_>,
+    sorted: &Sorted,
+    named: &Named,
+    answer: &mut Answer,
+) -> Result<(), Failure> {
+    if sorted.go.is_empty() {
+        return Ok(());
+    }
     let (client, repository) = (ladder.client.as_ref(), &ladder.names.image);
-    let mut stay: BTreeSet<Digest> = sorted
-        .stay
-        .iter()
-        .flat_map(|(found, _)| std::iter::once(&found.digest).chain(&found.children))
-        .cloned()
-        .collect();
+    let mut stay: BTreeSet<Digest> = named.releases.keys().chain(named.parts.keys()).cloned().collect();
+    // With its evidence: what somebody made look like evidence of an image that goes may be that of one that stays.
+    for (found, _) in sorted.stay.iter().filter(|(found, _)| !named.releases.contains_key(&found.digest)) {
+        stay.extend(
+            contents(source(ladder), &repository.pin(found.digest.clone())).await?.into_iter().map(|it| it.digest),
+        );
+        stay.extend(found.children.iter().cloned());
+    }
     stay.extend(held(ladder).await?.into_iter().flat_map(|held| held.items).map(|item| item.digest));
     let journals = journals(ladder).await?;
     let remover =
@@ -165,11 +188,8 @@ async fn take_back(context: &Context, ladder: &Ladder<'_>, answer: &mut Answer) 
     let _progress = context.progress("looking after the pins");
     let (client, image) = (ladder.client.as_ref(), &ladder.names.image);
     let pins = pinned(client, image).await?;
-    let source = Source { pull: client, referrers: client };
-    let mut stale = BTreeSet::new();
-    for digest in named(&journals(ladder).await?).await?.releases.into_keys() {
-        stale.extend(contents(source, &image.pin(digest)).await?.into_iter().map(|item| item.digest));
-    }
+    let named = all_named(ladder).await?;
+    let mut stale: BTreeSet<Digest> = named.releases.into_keys().chain(named.parts.into_keys()).collect();
     for item in held(ladder).await?.into_iter().flat_map(|held| held.items) {
         stale.remove(&item.digest);
     }
@@ -179,6 +199,12 @@ async fn take_back(context: &Context, ladder: &Ladder<'_>, answer: &mut Answer) 
         Unpinned::TakesManifests => {
             context.printer.warn("this registry deletes an image with its tag: pins of older releases were left alone");
         }
+    }
+    if answer.unpinned > 0 {
+        // An older release may have been promoted or gone back to since the journals were read, and found its pins still there.
+        let needed = held(ladder).await?.into_iter().flat_map(|held| held.items);
+        let needed: Vec<Digest> = needed.map(|item| item.digest).collect();
+        pin(client, client, image, &needed).await?;
     }
     Ok(())
 }

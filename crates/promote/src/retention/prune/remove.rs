@@ -3,14 +3,17 @@
 use std::collections::BTreeSet;
 
 use schleuse_journal::Journal;
-use schleuse_model::{Digest, PinnedRef, Repository};
+use schleuse_model::{Digest, PinnedRef, Repository, Tag};
 use schleuse_oci::evidence::{fallback_tag, keep_tag};
-use schleuse_oci::{Delete, Error as OciError, Pull, Referrers};
+use schleuse_oci::{Delete, Descriptor, Error as OciError, Pull, Referrers, media_type};
 
 use super::Found;
 use crate::error::Error;
 use crate::retention::contents::about;
-use crate::retention::{Named, pinned};
+use crate::retention::{Item, Named, Part, pinned};
+
+/// What lies under cosign's legacy tags.
+const LEGACY: [&str; 2] = [media_type::SIMPLE_SIGNING, media_type::DSSE_ENVELOPE];
 
 /// What a removal needs.
 #[derive(Clone, Copy, Debug)]
@@ -51,21 +54,33 @@ impl Remover<'_> {
     /// # Errors
     /// No answer, or the registry does not remove manifests. What was removed before that is gone.
     pub async fn remove(&self, found: &Found) -> Result<Removed, Error> {
-        if self.is_needed(found).await? {
-            return Ok(Removed::Needed);
-        }
         let mut images = vec![found.digest.clone()];
         images.extend(found.children.iter().filter(|child| !self.stay.contains(*child)).cloned());
         // Listed before anything goes: evidence cannot be found any more once its tags are gone.
         let mut said = Vec::new();
         for digest in &images {
             let image = self.repository.pin(digest.clone());
-            said.extend(about(self.pull, self.referrers, &image).await?.into_iter().map(|item| item.digest));
+            for item in about(self.pull, self.referrers, &image).await? {
+                if !self.stay.contains(&item.digest) && self.is_about(&item, &images).await? {
+                    said.push(item.digest);
+                }
+            }
             said.extend(self.fallback_index(&image).await?);
+        }
+        // Last, so that little time lies between this and the removal.
+        let pins = pinned(self.pull, self.repository).await?;
+        if self.is_needed(found, &pins).await? {
+            return Ok(Removed::Needed);
+        }
+        let mut loose = Vec::new();
+        for digest in said {
+            if !pins.contains(&keep_tag(&digest).map_err(OciError::from)?) {
+                loose.push(digest);
+            }
         }
         let mut manifests = 0;
         let mut seen = BTreeSet::new();
-        for digest in images.into_iter().chain(said) {
+        for digest in images.into_iter().chain(loose) {
             if seen.insert(digest.clone()) && !self.stay.contains(&digest) {
                 manifests += usize::from(self.delete.delete_manifest(&self.repository.pin(digest)).await?);
             }
@@ -73,8 +88,30 @@ impl Remover<'_> {
         Ok(Removed::Gone { manifests })
     }
 
-    async fn is_needed(&self, found: &Found) -> Result<bool, Error> {
-        let pins = pinned(self.pull, self.repository).await?;
+    /// Whether what is listed as evidence of one of `images` says so itself: tags and fallback indexes are written by whoever may
+    /// push, and can name anything.
+    async fn is_about(&self, item: &Item, images: &[Digest]) -> Result<bool, Error> {
+        let Some(manifest) = self.pull.manifest(&self.repository.pin(item.digest.clone())).await? else {
+            return Ok(false);
+        };
+        let (subject, layers) = if media_type::is_index(manifest.media_type()) {
+            let Ok(index) = manifest.as_index() else { return Ok(false) };
+            (index.subject, Vec::new())
+        } else {
+            let Ok(image) = manifest.as_image() else { return Ok(false) };
+            (image.subject, image.layers)
+        };
+        Ok(match subject {
+            Some(subject) => images.contains(&subject.digest),
+            // cosign's do not say; what they are made of does.
+            None => {
+                let legacy = |layer: &Descriptor| LEGACY.contains(&layer.media_type.as_str());
+                matches!(item.part, Part::Legacy(_)) && !layers.is_empty() && layers.iter().all(legacy)
+            }
+        })
+    }
+
+    async fn is_needed(&self, found: &Found, pins: &BTreeSet<Tag>) -> Result<bool, Error> {
         let own = std::iter::once(&found.digest).chain(&found.children);
         for digest in own {
             if pins.contains(&keep_tag(digest).map_err(OciError::from)?) {

@@ -1,6 +1,7 @@
 //! Which images the repository's tags name.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use futures_util::{StreamExt as _, TryStreamExt as _};
 use schleuse_model::{Digest, Repository, Tag, Timestamp, json};
@@ -11,6 +12,10 @@ use schleuse_oci::{Descriptor, Error as OciError, ImageConfig, Manifest, Pull, m
 use super::Found;
 use crate::error::Error;
 
+/// 1980-01-01T00:00:00Z.
+const ZIP_EPOCH: i64 = 315_532_800;
+/// Time zones and clocks differ.
+const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 /// The most tags that are looked at.
 const TAGS: usize = 100_000;
 /// How many are read at once.
@@ -23,21 +28,30 @@ const CREATED: &str = "org.opencontainers.image.created";
 ///
 /// # Errors
 /// No answer: what is not known is not removed.
-pub async fn survey(pull: &dyn Pull, repository: &Repository) -> Result<Vec<Found>, Error> {
+pub async fn survey(pull: &dyn Pull, repository: &Repository, now: Timestamp) -> Result<Vec<Found>, Error> {
     let tags = pull.tags(repository, "", TAGS).await?;
     let reads: Vec<_> = tags.into_iter().filter(names_an_image).map(|tag| read(pull, repository, tag)).collect();
     let read: Vec<_> = futures_util::stream::iter(reads).buffered(AT_ONCE).try_collect().await?;
     let mut found: BTreeMap<Digest, Found> = BTreeMap::new();
-    for (tag, one) in read.into_iter().flatten() {
+    for (tag, mut one) in read.into_iter().flatten() {
+        one.created = one.created.filter(|created| tells_apart(*created, now));
         found.entry(one.digest.clone()).or_insert(one).tags.push(tag);
     }
     Ok(found.into_values().collect())
 }
 
-/// Not the referrers tag schema's, cosign's, our own evidence's, a pin, or a hint.
+/// Not the referrers tag schema's, cosign's, our own evidence's, a pin, or a hint. What a person named `keep-…` is one.
 fn names_an_image(tag: &Tag) -> bool {
     let text = tag.as_str();
-    !["sha256-", "sha512-", KEEP_PREFIX, "schleuse-"].iter().any(|prefix| text.starts_with(prefix))
+    let text = text.strip_prefix(KEEP_PREFIX).unwrap_or(text);
+    !["sha256-", "sha512-", "schleuse-"].iter().any(|prefix| text.starts_with(prefix))
+}
+
+/// Whether `created` says which of two images is newer. Builders that care for reproducibility write one and the same time into
+/// all of them: the epoch, or the first that a ZIP file can say (1980). A time to come is a mistake or a lie, and would take the
+/// place of one of the newest.
+fn tells_apart(created: Timestamp, now: Timestamp) -> bool {
+    created > Timestamp::from_seconds(ZIP_EPOCH).plus(DAY * 2) && created <= now.plus(DAY)
 }
 
 /// `None`: gone since it was listed, or no image.
@@ -98,4 +112,30 @@ async fn newest(pull: &dyn Pull, repository: &Repository, children: &[Descriptor
         }
     }
     Ok(newest)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_that_say_nothing() {
+        let now = Timestamp::from_seconds(1_800_000_000);
+        let told = |seconds: i64| tells_apart(Timestamp::from_seconds(seconds), now);
+        // ko and Bazel; Buildpacks; a forged one.
+        for seconds in [0, -62_135_596_800, ZIP_EPOCH, ZIP_EPOCH + 1, 1_800_000_000 + 3 * 86_400] {
+            assert!(!told(seconds), "{seconds}");
+        }
+        for seconds in [1_700_000_000, 1_800_000_000, 1_800_000_000 + 3600] {
+            assert!(told(seconds), "{seconds}");
+        }
+    }
+
+    #[test]
+    fn a_person_s_keep_is_a_tag_like_others() {
+        let stem = format!("sha256-{}", "a".repeat(64));
+        let names = |text: &str| names_an_image(&text.parse().unwrap());
+        assert!(names("keep-for-the-auditor") && names("1.0.0"));
+        assert!(!names(&stem) && !names(&format!("keep-{stem}")) && !names(&format!("{stem}.sig")));
+    }
 }

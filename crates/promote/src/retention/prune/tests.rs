@@ -70,3 +70,29 @@ fn an_index_and_its_images_stay_together() {
     let all = shown(nested, &named(&["outer"]), &BTreeSet::new(), 1);
     assert!(!all.iter().any(|line| line.starts_with('-')), "{all:?}");
 }
+
+#[test]
+fn a_person_s_own_keep_tag_holds() {
+    let kept = Found { tags: vec!["1.0.0".parse().unwrap(), "keep-audit".parse().unwrap()], ..image("a", Some(1)) };
+    let found = vec![kept, image("b", Some(2))];
+    assert_eq!(shown(found, &Named::default(), &BTreeSet::new(), 1), ["b: one of the newest", "1.0.0: pinned"]);
+}
+
+#[test]
+fn an_image_of_a_named_index_that_has_no_tag_any_more_stays() {
+    // `release` lists `arm64`, and so does `other`, which may go.
+    let mut named = named(&["release"]);
+    named.parts.insert(digest("arm64"), digest("release"));
+    let found = vec![image("arm64", Some(1)), index("other", 1, &["arm64"]), image("new", Some(9))];
+    let part = format!("arm64: part of {}", digest("release").short());
+    assert_eq!(shown(found, &named, &BTreeSet::new(), 1), ["new: one of the newest", &part, "-other"]);
+}
+
+#[test]
+fn an_index_of_an_index_of_a_named_image_stays_whichever_comes_first() {
+    for (outer, inner) in [("o1", "i1"), ("o2", "i2"), ("o3", "i3"), ("o4", "i4")] {
+        let found = vec![index(outer, 1, &[inner]), index(inner, 1, &["image"]), image("new", Some(9))];
+        let all = shown(found, &named(&["image"]), &BTreeSet::new(), 1);
+        assert!(!all.iter().any(|line| line.starts_with('-')), "{all:?}");
+    }
+}
