@@ -7,6 +7,7 @@ use schleuse_model::Digest;
 use schleuse_model::digest::Algorithm;
 use tokio::task::JoinHandle;
 
+use super::batch::Batch;
 use super::body::Body;
 use crate::answer::{self, Answer};
 use crate::problem::Problem;
@@ -164,24 +165,20 @@ async fn receive(
     let before = checkout.session()?.size();
     let limit = expected.map_or(limits.blob_bytes, |length| before.saturating_add(length).min(limits.blob_bytes));
     let mut writer = Writer::Idle(checkout);
-    let (mut pieces, mut size) = (Vec::new(), 0);
+    let mut batch = Batch::default();
     let read = loop {
         match body.next(&limits).await {
-            Ok(Some(piece)) => {
-                size += piece.len();
-                pieces.push(piece);
-            }
+            Ok(Some(piece)) => batch.push(piece),
             Ok(None) => break Ok(()),
             Err(problem) => break Err(problem),
         }
-        if size >= BATCH {
-            size = 0;
-            writer = writer.write(std::mem::take(&mut pieces), limit).await?;
+        if batch.size() >= BATCH {
+            writer = writer.write(batch.take(), limit).await?;
         }
     };
-    if !pieces.is_empty() {
+    if batch.size() > 0 {
         // Also when the connection broke: the client goes on after what it sees that we have.
-        writer = writer.write(pieces, limit).await?;
+        writer = writer.write(batch.take(), limit).await?;
     }
     let mut checkout = writer.finish().await?;
     read?;
