@@ -257,7 +257,7 @@ async fn move_blob(route: Route<'_>, blob: &Descriptor) -> Result<Moved, CopyErr
         return Ok(Moved::Sent);
     }
     // A file, not memory: uploads can be repeated, and layers are large.
-    let file = work::spool(stream, blob, work).await?;
+    let file = work::spool(stream, work).await?;
     if !to.adopt_blob(to_repository, blob, file.path()).await? {
         to.push_blob(to_repository, blob, Body::File(file.path().to_owned())).await?;
     }

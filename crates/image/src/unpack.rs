@@ -222,6 +222,6 @@ async fn fetch(
 ) -> Result<(Descriptor, Digest, Compression, Passing), UnpackError> {
     let missing = || schleuse_oci::Error::Missing { what: format!("layer {} of {image}", blob.digest) };
     let stream = from.blob_stream(image.repository(), &blob).await?.ok_or_else(missing)?;
-    let file = work::spool(stream, &blob, work).await?;
+    let file = work::spool(stream, work).await?;
     Ok((blob, diff_id, compression, file))
 }

@@ -5,10 +5,11 @@ use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use bytes::Bytes;
 use futures_util::StreamExt as _;
-use schleuse_model::Hasher;
-use schleuse_oci::{BodyStream, Descriptor, Error};
-use tokio::io::AsyncWriteExt as _;
+use futures_util::stream::Fuse;
+use schleuse_oci::{BodyStream, Check, Error, Pieces};
+use tokio::task::JoinHandle;
 
 /// A file that is deleted when it goes out of scope, unless it was kept.
 #[derive(Debug)]
@@ -92,31 +93,62 @@ pub(crate) fn sync_folder(folder: &Path) -> io::Result<()> {
     File::open(folder)?.sync_all()
 }
 
-/// Streams a blob into a file in `folder`. The file that comes back has exactly the size and digest of `blob`, whoever sent it.
-pub(crate) async fn spool(mut stream: BodyStream, blob: &Descriptor, folder: &Path) -> Result<Passing, Error> {
-    let failed = |source| Error::Store { what: folder.display().to_string(), source };
+/// How many bytes are handed to the disk at a time: few changes of thread, little memory.
+const BATCH: usize = 1 << 20;
+
+/// Streams a blob into a file in `folder`. The file that comes back has exactly the size and digest that were promised, whoever sent
+/// it. While one part is hashed and written, on a thread of its own, the next is received.
+pub(crate) async fn spool(stream: BodyStream, folder: &Path) -> Result<Passing, Error> {
+    let what = folder.display().to_string();
+    let failed = |source| Error::Store { what: what.clone(), source };
     std::fs::create_dir_all(folder).map_err(failed)?;
     let (passing, file) = Passing::create(folder).map_err(failed)?;
-    let mut file = tokio::fs::File::from_std(file);
-    let mut hasher = Hasher::new(blob.digest.algorithm());
-    let mut size = 0_u64;
-    while let Some(piece) = stream.next().await {
-        let piece = piece?;
-        size = size.saturating_add(piece.len() as u64);
-        if size > blob.size {
-            return Err(Error::TooLarge { what: format!("blob {}", blob.digest), limit: blob.size });
+    let over = || failed(io::ErrorKind::UnexpectedEof.into());
+    let (pieces, check) = stream.split().ok_or_else(over)?;
+    let mut pieces = pieces.fuse();
+    let mut state = Some(Spool { file, check, what: what.clone() });
+    let mut writing: Option<JoinHandle<Result<Spool, Error>>> = None;
+    loop {
+        let (batch, more) = batch(&mut pieces).await?;
+        if let Some(writing) = writing.take() {
+            state = Some(writing.await.map_err(|error| failed(io::Error::other(error)))??);
         }
-        hasher.update(&piece);
-        file.write_all(&piece).await.map_err(failed)?;
+        let spool = state.take().ok_or_else(over)?;
+        if !more && batch.is_empty() {
+            spool.check.finish()?;
+            return Ok(passing);
+        }
+        writing = Some(tokio::task::spawn_blocking(move || spool.take(batch)));
     }
-    file.flush().await.map_err(failed)?;
-    // A blob cut short has another digest too.
-    let actual = hasher.finish();
-    if actual != blob.digest || size != blob.size {
-        let what = format!("blob {}", blob.digest);
-        return Err(Error::WrongDigest { what, expected: blob.digest.clone(), actual });
+}
+
+/// At least [`BATCH`] bytes, or what is left; whether there may be more.
+async fn batch(pieces: &mut Fuse<Pieces>) -> Result<(Vec<Bytes>, bool), Error> {
+    let (mut batch, mut bytes) = (Vec::new(), 0);
+    while bytes < BATCH {
+        let Some(piece) = pieces.next().await else { return Ok((batch, false)) };
+        let piece = piece?;
+        bytes += piece.len();
+        batch.push(piece);
     }
-    Ok(passing)
+    Ok((batch, true))
+}
+
+/// A file that is written, and checked, piece by piece.
+struct Spool {
+    file: File,
+    check: Check,
+    what: String,
+}
+
+impl Spool {
+    fn take(mut self, batch: Vec<Bytes>) -> Result<Self, Error> {
+        for piece in batch {
+            self.check.update(&piece)?;
+            self.file.write_all(&piece).map_err(|source| Error::Store { what: self.what.clone(), source })?;
+        }
+        Ok(self)
+    }
 }
 
 /// Runs blocking work off the runtime's threads.

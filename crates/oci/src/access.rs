@@ -2,20 +2,15 @@
 
 use std::fmt::Debug;
 use std::path::{Path, PathBuf};
-use std::pin::Pin;
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use futures_core::Stream;
 use schleuse_model::{Digest, PinnedRef, Repository, Secret, Tag, TagRef, Timestamp};
 
 use crate::descriptor::Descriptor;
 use crate::error::Error;
 use crate::manifest::Manifest;
-
-/// Bytes on their way, in pieces. Implementations that read from a registry verify the digest while streaming: the stream ends
-/// with [`Error::WrongDigest`] instead of `None` when the content is not what was asked for.
-pub type BodyStream = Pin<Box<dyn Stream<Item = Result<Bytes, Error>> + Send>>;
+use crate::stream::BodyStream;
 
 /// Content to push. It can be opened again, so that a failed upload can be repeated.
 #[derive(Clone, Debug)]
@@ -175,34 +170,4 @@ pub enum Credential {
 pub trait CredentialSource: Debug + Send + Sync {
     /// The credential for `repository`; `Ok(None)`: there is none, go anonymously.
     async fn credential(&self, repository: &Repository) -> Result<Option<Credential>, Error>;
-}
-
-/// A stream of one piece.
-pub fn stream_of(bytes: Bytes) -> BodyStream {
-    Box::pin(Once(Some(bytes)))
-}
-
-struct Once(Option<Bytes>);
-
-impl Stream for Once {
-    type Item = Result<Bytes, Error>;
-    fn poll_next(mut self: Pin<&mut Self>, _: &mut std::task::Context<'_>) -> std::task::Poll<Option<Self::Item>> {
-        std::task::Poll::Ready(self.0.take().map(Ok))
-    }
-}
-
-/// Reads a stream whole, at most `limit` bytes.
-///
-/// # Errors
-/// The stream's own error, or [`Error::TooLarge`].
-pub async fn collect(mut stream: BodyStream, limit: usize, what: &str) -> Result<Vec<u8>, Error> {
-    let mut bytes = Vec::new();
-    while let Some(piece) = std::future::poll_fn(|context| stream.as_mut().poll_next(context)).await {
-        let piece = piece?;
-        if bytes.len() + piece.len() > limit {
-            return Err(Error::TooLarge { what: what.to_owned(), limit: limit as u64 });
-        }
-        bytes.extend_from_slice(&piece);
-    }
-    Ok(bytes)
 }

@@ -17,10 +17,10 @@ pub mod error;
 pub mod evidence;
 pub mod manifest;
 pub mod media_type;
+mod stream;
 
-pub use access::{
-    Body, BodyStream, Created, Credential, CredentialSource, Delete, Pull, Push, Referrers, collect, stream_of,
-};
+pub use access::{Body, Created, Credential, CredentialSource, Delete, Pull, Push, Referrers};
 pub use descriptor::{Descriptor, Platform};
 pub use error::Error;
 pub use manifest::{ImageConfig, ImageManifest, Index, Manifest};
+pub use stream::{BodyStream, Check, Pieces, collect, stream_of};

@@ -21,6 +21,12 @@ pub enum Error {
         /// The folder.
         path: PathBuf,
     },
+    /// The folder holds something else, and nothing of a registry.
+    #[error("the folder {} holds other files, and no registry", path.display())]
+    NotEmpty {
+        /// The folder.
+        path: PathBuf,
+    },
     /// A file operation failed.
     #[error("cannot {action} {}", path.display())]
     Storage {
@@ -94,6 +100,7 @@ impl Explain for Error {
         match self {
             Self::Locked { .. }
             | Self::NoRegistry { .. }
+            | Self::NotEmpty { .. }
             | Self::Listen { .. }
             | Self::Htpasswd { .. }
             | Self::Tls { .. } => Exit::Usage,
@@ -106,6 +113,9 @@ impl Explain for Error {
             Self::Locked { .. } => vec!["stop the other registry, or give this one a folder of its own".to_owned()],
             Self::NoRegistry { .. } => {
                 vec!["name the folder that `schleuse registry serve --folder` was given".to_owned()]
+            }
+            Self::NotEmpty { .. } => {
+                vec!["name an empty folder, or one that is not there yet: a registry needs one of its own".to_owned()]
             }
             Self::Listen { .. } => vec!["choose another port, or port 0 for any free one".to_owned()],
             Self::Htpasswd { path, .. } => {

@@ -224,12 +224,19 @@ fn collect_blobs(shared: &Shared, batch: &[Digest], report: &mut GcReport) -> Re
     let store = &*shared.store;
     let _collecting = shared.collecting();
     let repositories = if report.dry_run { Vec::new() } else { store.repositories()? };
-    for digest in batch {
-        let mut free = true;
-        for name in &repositories {
-            free &= store.linked(name, digest)?.is_none();
+    let mut free: Vec<_> = batch.iter().collect();
+    // Repository by repository: what is known of its folder may be forgotten before the next round, and learning it costs a sync.
+    for name in &repositories {
+        let mut still = Vec::new();
+        for digest in free {
+            if store.linked(name, digest)?.is_none() {
+                still.push(digest);
+            }
         }
-        if let Some(content) = store.blob(digest)?.filter(|_| free) {
+        free = still;
+    }
+    for digest in free {
+        if let Some(content) = store.blob(digest)? {
             report.blobs_removed += 1;
             report.bytes_freed += content.len();
             if !report.dry_run {

@@ -10,6 +10,8 @@ pub struct Limits {
     pub connections: usize,
     /// How long a request's header may take to arrive, and how long a connection may idle between two requests.
     pub header_wait: Duration,
+    /// How long a connection without a request is left alone while others wait for a place. It is the one idle longest that goes.
+    pub spare: Duration,
     /// How long a TLS handshake may take.
     pub handshake: Duration,
     /// How long the sender of a body, or the receiver of one, may stand still.
@@ -33,6 +35,7 @@ impl Limits {
     pub const DEFAULT: Self = Self {
         connections: 1024,
         header_wait: Duration::from_secs(60),
+        spare: Duration::from_secs(3),
         handshake: Duration::from_secs(10),
         stall: Duration::from_secs(30),
         drain: Duration::from_secs(5),

@@ -19,6 +19,7 @@ use crate::answer::Answer;
 use crate::log::{self, AccessLog, Line};
 use crate::metrics::{Metrics, Sample};
 use crate::route::Kind;
+use crate::server::seats::Busy;
 
 /// Who watches. Cloning gives another handle.
 #[derive(Clone, Debug, Default)]
@@ -44,6 +45,8 @@ pub(crate) struct Exchange {
     sent: u64,
     status: Option<u16>,
     whole: bool,
+    /// Its connection is not idle meanwhile.
+    _busy: Busy,
 }
 
 /// Random once a process, then a number: unique, and it says in which order they came.
@@ -65,6 +68,7 @@ impl Exchange {
         request: &Request<B>,
         remote: Option<IpAddr>,
         clock: Arc<dyn Clock>,
+        busy: Busy,
     ) -> Self {
         observer.metrics.in_flight.fetch_add(1, Relaxed);
         Self {
@@ -81,6 +85,7 @@ impl Exchange {
             sent: 0,
             status: None,
             whole: false,
+            _busy: busy,
         }
     }
 

@@ -192,7 +192,9 @@ impl From<Error> for Problem {
             _ => error.to_string(),
         };
         // RFC 4918, 11.5: the client's request was sound, and the next one may be served again.
-        let full = |source: &io::Error| matches!(source.kind(), ErrorKind::StorageFull | ErrorKind::QuotaExceeded);
+        let full = |source: &io::Error| {
+            matches!(source.kind(), ErrorKind::StorageFull | ErrorKind::QuotaExceeded | ErrorKind::FileTooLarge)
+        };
         let status = match &error {
             Error::Storage { source, .. } if full(source) => StatusCode::INSUFFICIENT_STORAGE,
             _ => StatusCode::INTERNAL_SERVER_ERROR,

@@ -1,6 +1,7 @@
 //! The registry as a value: a store, what is in progress, and the rules.
 
 use std::hash::{DefaultHasher, Hash, Hasher};
+use std::io;
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use std::time::Duration;
@@ -83,9 +84,18 @@ impl Shared {
             if self.store.linked(name, digest)?.is_none() {
                 return Ok(false);
             }
-            self.store.date_link(name, digest, now)?;
+            match self.store.date_link(name, digest, now) {
+                // The disk takes no changes any more (mostly after an error): nothing will be collected there either.
+                Err(Error::Storage { source, .. }) if source.kind() == io::ErrorKind::ReadOnlyFilesystem => {}
+                dated => dated?,
+            }
         }
         Ok(self.store.blob(digest)?.is_some())
+    }
+
+    /// Whether the repository has the blob now, whatever becomes of it.
+    pub(crate) fn has(&self, name: &Name, digest: &Digest) -> Result<bool, Problem> {
+        Ok(self.store.linked(name, digest)?.is_some() && self.store.blob(digest)?.is_some())
     }
 }
 

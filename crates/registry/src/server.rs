@@ -20,10 +20,13 @@ use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::MissedTickBehavior;
 
 use crate::error::Error;
+use crate::metrics::Metrics;
 use crate::registry::Registry;
+use seats::{Seat, Seats};
 use stall::StallGuard;
 
 mod metrics;
+pub(crate) mod seats;
 mod stall;
 
 /// A request's header in bytes. Real ones have under 2 KiB, with a bearer token under 10.
@@ -31,6 +34,9 @@ const HEADER_BYTES: usize = 64 << 10;
 
 /// After a failed `accept` (no file descriptors left, mostly): long enough not to spin, short enough not to be noticed.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+
+/// How often who waits for a place looks for one that is not used, after the first look.
+const SHED_PAUSE: Duration = Duration::from_millis(50);
 
 /// How often uploads are looked over, at least and at most: nobody waits for it, and it costs nothing.
 const SWEEP: Duration = Duration::from_secs(60);
@@ -51,38 +57,47 @@ impl Registry {
         self.clock = clock.clone();
         let slots = Arc::new(Semaphore::new(self.limits.connections));
         let graceful = GracefulShutdown::new();
-        let mut connections = JoinSet::new();
+        let (mut connections, mut seats) = (JoinSet::new(), Seats::default());
+        // One that has been accepted and waits for its place.
+        let mut next: Option<(TcpStream, SocketAddr)> = None;
         let mut shutdown = pin!(shutdown);
         let mut sweep = tokio::time::interval(self.limits.upload_idle.min(SWEEP).max(SHORTEST_SWEEP));
         sweep.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
-            let accept = async {
-                // Never closed, so never an error.
-                let slot = slots.clone().acquire_owned().await.ok();
-                (slot, listener.accept().await)
-            };
-            let (slot, stream, peer) = tokio::select! {
+            let slot = tokio::select! {
                 () = &mut shutdown => break,
                 Some(_) = connections.join_next() => continue,
                 _ = sweep.tick() => {
                     self.sweep();
                     continue;
                 }
-                (slot, accepted) = accept => match accepted {
-                    Ok((stream, peer)) => (slot, stream, peer),
-                    Err(_) => {
-                        tokio::time::sleep(ACCEPT_PAUSE).await;
-                        continue;
+                accepted = listener.accept(), if next.is_none() => {
+                    match accepted {
+                        Ok(accepted) => {
+                            next = Some(accepted);
+                            if slots.available_permits() == 0 {
+                                seats.shed(self.limits.spare);
+                            }
+                        }
+                        Err(_) => tokio::time::sleep(ACCEPT_PAUSE).await,
                     }
-                },
+                    continue;
+                }
+                // Never closed, so never an error.
+                slot = slots.clone().acquire_owned(), if next.is_some() => slot,
+                () = tokio::time::sleep(SHED_PAUSE), if next.is_some() => {
+                    seats.shed(self.limits.spare);
+                    continue;
+                }
             };
-            let (registry, clock, watcher) = (self.clone(), clock.clone(), graceful.watcher());
-            connections.spawn(async move {
-                registry.observer.metrics.connections.fetch_add(1, Relaxed);
-                registry.connection(stream, peer.ip(), clock, watcher).await;
-                registry.observer.metrics.connections.fetch_sub(1, Relaxed);
-                drop(slot);
+            let Some((stream, peer)) = next.take() else { continue };
+            let (registry, clock, watcher, seat) = (self.clone(), clock.clone(), graceful.watcher(), Seat::new());
+            let (taken, open) = (seat.clone(), Open::new(&self.observer.metrics));
+            let task = connections.spawn(async move {
+                registry.connection(stream, peer.ip(), clock, watcher, taken).await;
+                drop((slot, open));
             });
+            seats.add(seat, task, self.limits.connections);
         }
         drop(listener);
         let _ = tokio::time::timeout(self.limits.drain, graceful.shutdown()).await;
@@ -98,28 +113,35 @@ impl Registry {
         }
     }
 
-    async fn connection(&self, stream: TcpStream, remote: IpAddr, clock: Arc<dyn Clock>, watcher: Watcher) {
+    async fn connection(
+        &self,
+        stream: TcpStream,
+        remote: IpAddr,
+        clock: Arc<dyn Clock>,
+        watcher: Watcher,
+        seat: Arc<Seat>,
+    ) {
         // Answers are small and the client waits for them. If the option cannot be set it is only slower.
         let _ = stream.set_nodelay(true);
         // Below TLS: what counts is whether the peer takes bytes.
-        let stream = StallGuard::new(stream, self.limits.stall);
-        let Some(tls) = &self.tls else { return self.speak(stream, remote, clock, watcher).await };
+        let stream = StallGuard::new(stream, self.limits.stall, seat.clone());
+        let Some(tls) = &self.tls else { return self.speak(stream, remote, clock, watcher, seat).await };
         match tokio::time::timeout(self.limits.handshake, tls.acceptor().accept(stream)).await {
-            Ok(Ok(stream)) => self.speak(stream, remote, clock, watcher).await,
+            Ok(Ok(stream)) => self.speak(stream, remote, clock, watcher, seat).await,
             Ok(Err(_)) | Err(_) => {
                 self.observer.metrics.handshakes_failed.fetch_add(1, Relaxed);
             }
         }
     }
 
-    async fn speak<S>(&self, stream: S, remote: IpAddr, clock: Arc<dyn Clock>, watcher: Watcher)
+    async fn speak<S>(&self, stream: S, remote: IpAddr, clock: Arc<dyn Clock>, watcher: Watcher, seat: Arc<Seat>)
     where
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
         let registry = self.clone();
         let service = service_fn(move |request| {
-            let (registry, clock) = (registry.clone(), clock.clone());
-            async move { Ok::<_, Infallible>(registry.answer(request, Some(remote), clock).await) }
+            let (registry, clock, busy) = (registry.clone(), clock.clone(), seat.busy());
+            async move { Ok::<_, Infallible>(registry.answer(request, Some(remote), clock, busy).await) }
         });
         let connection = http1::Builder::new()
             .timer(TokioTimer::new())
@@ -152,6 +174,22 @@ impl Registry {
             let _ = stopped.await;
         }));
         Ok(Running { addr, stop, task })
+    }
+}
+
+/// Counts a connection for as long as it lives, however it ends.
+struct Open(Arc<Metrics>);
+
+impl Open {
+    fn new(metrics: &Arc<Metrics>) -> Self {
+        metrics.connections.fetch_add(1, Relaxed);
+        Self(metrics.clone())
+    }
+}
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        self.0.connections.fetch_sub(1, Relaxed);
     }
 }
 

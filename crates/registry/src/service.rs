@@ -16,6 +16,7 @@ use crate::observe::Exchange;
 use crate::problem::Problem;
 use crate::registry::Registry;
 use crate::route::{Query, Route};
+use crate::server::seats::Busy;
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const API_VERSION: HeaderName = HeaderName::from_static("docker-distribution-api-version");
@@ -27,8 +28,9 @@ impl Registry {
         request: Request<Incoming>,
         remote: Option<IpAddr>,
         clock: Arc<dyn Clock>,
+        busy: Busy,
     ) -> Answer {
-        let mut exchange = Exchange::begin(&self.observer, &request, remote, clock.clone());
+        let mut exchange = Exchange::begin(&self.observer, &request, remote, clock.clone(), busy);
         let mut answer = self.dispatch(request, &mut exchange).await.unwrap_or_else(Problem::into_answer);
         if answer.status() == StatusCode::UNAUTHORIZED {
             self.observer.metrics.refused_logins.fetch_add(1, Relaxed);
@@ -50,7 +52,7 @@ impl Registry {
         if self.read_only && !matches!(head.method, Method::GET | Method::HEAD) {
             return Err(Problem::read_only());
         }
-        let body = Body::new(body, exchange.received.clone());
+        let body = Body::new(body, &head.headers, exchange.received.clone());
         match (route, &head.method) {
             (Route::Base, &Method::GET | &Method::HEAD) => {
                 Ok(answer::whole(StatusCode::OK, "application/json", "{}".into()))

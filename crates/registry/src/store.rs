@@ -87,8 +87,15 @@ pub(crate) trait Tags {
 
 /// Which manifests of a repository refer to which subject.
 pub(crate) trait Referring {
-    /// In the order of their digests.
-    fn referring(&self, name: &Name, subject: &Digest) -> Result<Vec<Descriptor>, Error>;
+    /// Those after `after`, in the order of their digests, one at a time for as long as `take` answers `true`: each may be as large as
+    /// a manifest, and there may be any number of them.
+    fn referring(
+        &self,
+        name: &Name,
+        subject: &Digest,
+        after: Option<&Digest>,
+        take: &mut dyn FnMut(Descriptor) -> bool,
+    ) -> Result<(), Error>;
     fn add_referring(&self, name: &Name, subject: &Digest, referrer: &Descriptor) -> Result<(), Error>;
     fn remove_referring(&self, name: &Name, subject: &Digest, referrer: &Digest) -> Result<(), Error>;
 }

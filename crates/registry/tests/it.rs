@@ -8,6 +8,7 @@ mod it {
     pub(crate) mod crash;
     pub(crate) mod gc;
     pub(crate) mod harness;
+    pub(crate) mod hostile;
     pub(crate) mod http;
     pub(crate) mod limits;
     pub(crate) mod manifests;

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 /// Where the scripts of `tools/peers` have put the peer called `name`: `cosign-2.5`, `cosign-3.1`, `docker-registry`, `skopeo`,
-/// `skopeo-1.22` or `sigstore-js`.
+/// `skopeo-1.22`, `sigstore-js`, `docker`, `crane` or `oci-conformance`.
 /// # Panics
 /// If it is not there; the message says what to do.
 pub fn peer(name: &str) -> PathBuf {

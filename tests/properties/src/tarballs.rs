@@ -163,7 +163,7 @@ impl Pull for Source {
     }
 
     async fn blob_stream(&self, _: &Repository, blob: &Descriptor) -> Result<Option<BodyStream>, Error> {
-        Ok(self.blobs.get(&blob.digest).cloned().map(stream_of))
+        Ok(self.blobs.get(&blob.digest).cloned().map(|bytes| stream_of(bytes, blob)))
     }
 
     async fn tags(&self, _: &Repository, _: &str, _: usize) -> Result<Vec<Tag>, Error> {

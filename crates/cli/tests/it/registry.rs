@@ -24,6 +24,22 @@ fn it_says_when_it_is_ready_and_stops_when_asked() {
     assert_eq!(server.wait().code(), Some(0));
 }
 
+/// `LimitFSIZE` of systemd, or a shell's `ulimit -f`: the layer is refused, and the registry lives.
+#[test]
+fn a_layer_beyond_the_file_limit_ends_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let serve = ["registry", "serve", "--folder", "store", "--listen", "127.0.0.1:0"];
+    let server = schleuse(folder.path(), &serve).file_limit(200).serving();
+    let mut stream = TcpStream::connect(server.address).unwrap();
+    let path = format!("/v2/a/blobs/uploads/?digest=sha256:{}", "0".repeat(64));
+    write!(stream, "POST {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: 900000\r\n\r\n").unwrap();
+    stream.write_all(&[0; 900_000]).unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    assert!(answer.starts_with("HTTP/1.1 507"), "{answer}");
+    assert!(get(server.address, "/v2/", "").starts_with("HTTP/1.1 200"));
+}
+
 #[test]
 fn a_login_is_demanded_when_one_is_set_and_half_a_one_is_a_mistake() {
     let folder = tempfile::tempdir().unwrap();

@@ -31,6 +31,17 @@ impl Run {
         self
     }
 
+    /// With files of at most so many blocks of 512 bytes.
+    #[allow(clippy::disallowed_methods, reason = "a test starts the program under test")]
+    pub(crate) fn file_limit(self, blocks: u32) -> Self {
+        let mut shell = Command::new("/bin/sh");
+        shell.arg("-c").arg(format!("ulimit -f {blocks}; exec \"$0\" \"$@\"")).arg(self.0.get_program());
+        shell.args(self.0.get_args()).env_clear().stdin(Stdio::null());
+        shell.envs(self.0.get_envs().filter_map(|(name, value)| Some((name, value?))));
+        shell.current_dir(self.0.get_current_dir().expect("it has one"));
+        Self(shell)
+    }
+
     /// Runs it to its end.
     pub(crate) fn done(mut self) -> Done {
         Done(self.0.output().expect("the binary starts"))

@@ -75,7 +75,7 @@ impl Pull for Archive {
         let span = match self.blobs.get(&blob.digest) {
             None => return Ok(None),
             // Made from its bytes a moment ago: the digest is theirs.
-            Some(Spot::Made(bytes)) => return Ok(Some(stream_of(bytes.clone()))),
+            Some(Spot::Made(bytes)) => return Ok(Some(stream_of(bytes.clone(), blob))),
             Some(Spot::In(span)) => *span,
         };
         let failed = |source| Error::Local { what: what.clone(), source };

@@ -123,44 +123,18 @@ impl Layout {
 /// The next `length` bytes of `file`, if they are `blob`.
 pub(crate) fn verified(file: tokio::fs::File, length: u64, blob: &Descriptor, what: String) -> BodyStream {
     // One byte more than promised is read, so that more than that is noticed.
-    let reading = Reading {
-        file: file.take(length.min(blob.size.saturating_add(1))),
-        hasher: Hasher::new(blob.digest.algorithm()),
-        seen: 0,
-        blob: blob.clone(),
-        what,
-    };
-    Box::pin(stream::try_unfold(reading, Reading::next))
-}
-
-struct Reading {
-    file: tokio::io::Take<tokio::fs::File>,
-    hasher: Hasher,
-    seen: u64,
-    blob: Descriptor,
-    what: String,
-}
-
-impl Reading {
-    async fn next(mut self) -> Result<Option<(Bytes, Self)>, Error> {
-        let mut piece = vec![0; PIECE];
-        let read = self.file.read(&mut piece).await;
-        let read = read.map_err(|source| Error::Local { what: self.what.clone(), source })?;
-        piece.truncate(read);
-        self.seen += read as u64;
-        if self.seen > self.blob.size {
-            return Err(Error::TooLarge { what: self.what, limit: self.blob.size });
+    let file = file.take(length.min(blob.size.saturating_add(1)));
+    let name = what.clone();
+    let pieces = stream::try_unfold(file, move |mut file| {
+        let what = name.clone();
+        async move {
+            let mut piece = vec![0; PIECE];
+            let read = file.read(&mut piece).await.map_err(|source| Error::Local { what, source })?;
+            piece.truncate(read);
+            Ok((read > 0).then(|| (Bytes::from(piece), file)))
         }
-        if read > 0 {
-            self.hasher.update(&piece);
-            return Ok(Some((piece.into(), self)));
-        }
-        let actual = self.hasher.finish();
-        if actual == self.blob.digest && self.seen == self.blob.size {
-            return Ok(None);
-        }
-        Err(Error::WrongDigest { what: self.what, expected: self.blob.digest, actual })
-    }
+    });
+    BodyStream::new(pieces, blob, what)
 }
 
 /// What a manifest that is only reachable by its digest (a child of an index) says it is. Old OCI manifests say nothing; then

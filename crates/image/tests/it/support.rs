@@ -186,7 +186,7 @@ impl Pull for Memory {
         Ok(self.0.get(digest).cloned())
     }
     async fn blob_stream(&self, _: &Repository, blob: &Descriptor) -> Result<Option<BodyStream>, Error> {
-        Ok(self.0.get(&blob.digest).cloned().map(stream_of))
+        Ok(self.0.get(&blob.digest).cloned().map(|bytes| stream_of(bytes, blob)))
     }
     async fn tags(&self, _: &Repository, _: &str, _: usize) -> Result<Vec<Tag>, Error> {
         Ok(Vec::new())

@@ -182,7 +182,7 @@ impl Pull for Wire {
 
     async fn blob_stream(&self, repository: &Repository, blob: &Descriptor) -> Result<Option<BodyStream>, Error> {
         let limit = usize::try_from(blob.size).unwrap();
-        Ok(self.blob(repository, &blob.digest, limit).await?.map(stream_of))
+        Ok(self.blob(repository, &blob.digest, limit).await?.map(|bytes| stream_of(bytes, blob)))
     }
 
     async fn tags(&self, repository: &Repository, prefix: &str, _: usize) -> Result<Vec<Tag>, Error> {

@@ -59,6 +59,17 @@ impl Known {
         until.get(&mark).is_some_and(|until| *until > Instant::now())
     }
 
+    /// Whether it was right at some time, by this reading of the file: nobody who guesses can claim that.
+    pub(crate) fn had(&self, mark: Mark) -> bool {
+        self.until.lock().unwrap_or_else(PoisonError::into_inner).contains_key(&mark)
+    }
+
+    #[cfg(test)]
+    pub(crate) fn expire(&self) {
+        let now = Instant::now();
+        self.until.lock().unwrap_or_else(PoisonError::into_inner).values_mut().for_each(|until| *until = now);
+    }
+
     pub(crate) fn add(&self, mark: Mark) {
         let mut until = self.until.lock().unwrap_or_else(PoisonError::into_inner);
         let now = Instant::now();

@@ -36,6 +36,8 @@ struct Inner {
     path: PathBuf,
     state: RwLock<Arc<State>>,
     checks: Arc<Semaphore>,
+    /// For logins that were right before and are to be checked again: they do not queue behind those who guess.
+    renewals: Arc<Semaphore>,
 }
 
 /// What one reading of the file gave, with what was right by it: a new file forgets both.
@@ -52,8 +54,9 @@ impl Users {
     /// [`Error::Storage`] if it cannot be read, [`Error::Htpasswd`] with the line that is not understood.
     pub fn open(path: impl Into<PathBuf>) -> Result<Self, Error> {
         let path = path.into();
+        let turns = || Arc::new(Semaphore::new(AT_ONCE));
         let state = RwLock::new(Arc::new(read(&path)?));
-        Ok(Self(Arc::new(Inner { path, state, checks: Arc::new(Semaphore::new(AT_ONCE)) })))
+        Ok(Self(Arc::new(Inner { path, state, checks: turns(), renewals: turns() })))
     }
 
     /// Reads the file again. All logins are checked anew.
@@ -73,7 +76,8 @@ impl Users {
         if state.known.has(mark) {
             return Ok(true);
         }
-        let turn = tokio::time::timeout(TURN, self.0.checks.clone().acquire_owned()).await;
+        let turns = if state.known.had(mark) { &self.0.renewals } else { &self.0.checks };
+        let turn = tokio::time::timeout(TURN, turns.clone().acquire_owned()).await;
         // Never closed, so the inner one is never an error.
         let turn = turn.map_err(|_| Problem::too_many_logins())?.map_err(|_| Problem::ended())?;
         // A thousand pulls begin with the same login: while this one waited, another may have been found right.
@@ -172,7 +176,7 @@ mod tests {
         let all = Users::open(users(folder.path(), 8, &[("a", "one")])).unwrap();
         assert!(admits(&all, "a", "one").await);
         let mut guesses = tokio::task::JoinSet::new();
-        for number in 0..60 {
+        for number in 0..100 {
             let all = all.clone();
             guesses.spawn(async move { admits(&all, "a", &number.to_string()).await });
         }
@@ -183,8 +187,15 @@ mod tests {
         let asked = wall();
         assert!(admits(&all, "a", "one").await);
         let waited = asked.elapsed();
+        // Five minutes later it is checked anew, and still does not stand behind them.
+        all.0.state.read().unwrap().known.expire();
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        let again = wall();
+        assert!(admits(&all, "a", "one").await);
+        let again = again.elapsed();
         assert!(guesses.join_all().await.iter().all(|right| !right));
         let all_guesses = began.elapsed();
+        assert!(again < all_guesses / 4, "{again:?} to be checked anew, all guesses took {all_guesses:?}");
         assert!(waited < all_guesses / 4, "{waited:?}, all guesses took {all_guesses:?}");
     }
 

@@ -11,11 +11,12 @@ use schleuse_model::{Digest, Tag};
 use super::body::Body;
 use crate::answer::{self, Answer};
 use crate::condition::Condition;
+use crate::error::Error;
 use crate::problem::Problem;
 use crate::registry::{Registry, Shared};
 use crate::route::{Name, Query, Selector};
 use crate::shape::Shape;
-use crate::store::StoredManifest;
+use crate::store::{Store, StoredManifest};
 
 const OCI_SUBJECT: HeaderName = HeaderName::from_static("oci-subject");
 const OCI_TAG: HeaderName = HeaderName::from_static("oci-tag");
@@ -121,12 +122,37 @@ fn further_tags(query: &Query, condition: &Condition) -> Result<Vec<Tag>, Proble
     Ok(tags)
 }
 
+/// What a tag is, to whom is about to replace or remove it.
+enum Current {
+    Nothing,
+    Points(Digest),
+    /// Its file holds no digest. Who puts no condition may put it right, or remove it.
+    Damaged,
+}
+
+impl Current {
+    fn digest(self) -> Option<Digest> {
+        match self {
+            Self::Points(digest) => Some(digest),
+            Self::Nothing | Self::Damaged => None,
+        }
+    }
+}
+
+/// Of a damaged tag nobody knows whether a condition holds: it fails then, and never counts as free.
+fn current(store: &dyn Store, name: &Name, tag: &Tag, condition: &Condition) -> Result<Current, Problem> {
+    match store.target(name, tag) {
+        Err(Error::Damaged { .. }) if *condition == Condition::default() => Ok(Current::Damaged),
+        target => Ok(target?.map_or(Current::Nothing, Current::Points)),
+    }
+}
+
 impl Push {
     fn run(&self, shared: &Shared) -> Result<(), Problem> {
         let (store, name, digest) = (&*shared.store, &self.name, &self.digest);
         let _lock = shared.lock(name);
         let current = match self.tags.first().filter(|_| !self.by_digest) {
-            Some(tag) => store.target(name, tag)?,
+            Some(tag) => current(store, name, tag, &self.condition)?.digest(),
             None if store.has_manifest(name, digest)? => Some(digest.clone()),
             None => None,
         };
@@ -174,8 +200,11 @@ pub(crate) async fn delete(
         let _lock = shared.lock(&name);
         match selector {
             Selector::Tag(tag) => {
-                let current = shared.store.target(&name, &tag)?.ok_or_else(Problem::manifest_unknown)?;
-                condition.check(Some(&current))?;
+                match current(&*shared.store, &name, &tag, &condition)? {
+                    Current::Nothing => return Err(Problem::manifest_unknown()),
+                    Current::Points(digest) => condition.check(Some(&digest))?,
+                    Current::Damaged => {}
+                }
                 Ok(shared.store.remove_tag(&name, &tag)?)
             }
             Selector::Digest(digest) => {
@@ -194,7 +223,7 @@ fn delete_manifest(shared: &Shared, name: &Name, digest: &Digest) -> Result<bool
     let Some(manifest) = store.manifest(name, digest)? else { return Ok(false) };
     for tag in store.tag_names(name)?.unwrap_or_default() {
         if let Ok(tag) = tag.parse::<Tag>()
-            && store.target(name, &tag)?.as_ref() == Some(digest)
+            && current(store, name, &tag, &Condition::default())?.digest().as_ref() == Some(digest)
         {
             store.remove_tag(name, &tag)?;
         }

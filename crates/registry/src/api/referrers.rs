@@ -2,7 +2,7 @@
 
 use http::{HeaderName, StatusCode, header};
 use schleuse_model::{Digest, json};
-use schleuse_oci::{Index, media_type};
+use schleuse_oci::{Descriptor, Index, media_type};
 
 use crate::answer::{self, Answer};
 use crate::problem::Problem;
@@ -15,25 +15,26 @@ const OCI_FILTERS_APPLIED: HeaderName = HeaderName::from_static("oci-filters-app
 /// read manifests can read it. Nothing there, or no such repository, is the empty index.
 pub(crate) async fn list(registry: &Registry, name: Name, subject: Digest, query: &Query) -> Result<Answer, Problem> {
     let (repository, wanted) = (name.clone(), subject.clone());
-    let all = registry.blocking(move |shared| Ok(shared.store.referring(&repository, &wanted)?)).await?;
-    let filter = query.get("artifactType");
-    let last = query.digest("last")?;
-    let rest = all.into_iter().filter(|entry| {
-        filter.is_none_or(|filter| entry.artifact_type.as_deref() == Some(filter))
-            && last.as_ref().is_none_or(|last| entry.digest > *last)
+    let (filter, last) = (query.get("artifactType").map(str::to_owned), query.digest("last")?);
+    let (limits, wanted_type) = (registry.limits, filter.clone());
+    let read = registry.blocking(move |shared| {
+        let (mut page, mut bytes, mut more) = (Vec::new(), 0, false);
+        shared.store.referring(&repository, &wanted, last.as_ref(), &mut |entry: Descriptor| {
+            if wanted_type.is_some() && entry.artifact_type != wanted_type {
+                return true;
+            }
+            bytes += json::to_bytes(&entry).len();
+            // One entry always fits: it repeats annotations of a manifest, which has room for more besides.
+            more = page.len() == limits.page || (bytes > limits.manifest_bytes / 2 && !page.is_empty());
+            if !more {
+                page.push(entry);
+            }
+            !more
+        })?;
+        Ok((page, more))
     });
-    let mut page = Vec::new();
-    let mut bytes = 0;
-    let mut more = false;
-    for entry in rest {
-        bytes += json::to_bytes(&entry).len();
-        // One entry always fits: it repeats annotations of a manifest, which has room for more besides.
-        if page.len() == registry.limits.page || (bytes > registry.limits.manifest_bytes / 2 && !page.is_empty()) {
-            more = true;
-            break;
-        }
-        page.push(entry);
-    }
+    let (page, more) = read.await?;
+    let filter = filter.as_deref();
     let next = page.last().filter(|_| more).map(|entry| {
         let filter = filter.map_or(String::new(), |filter| format!("&artifactType={}", percent_encode(filter)));
         format!("</v2/{name}/referrers/{subject}?last={}{filter}>; rel=\"next\"", entry.digest)

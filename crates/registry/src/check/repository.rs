@@ -11,7 +11,7 @@ use crate::error::Error;
 use crate::route::Name;
 use crate::shape::Shape;
 use crate::store::disk::{LINKS, MANIFESTS, REFERRERS, TAGS, folder, in_folder};
-use crate::store::{Links, Manifests, Referring, Tags};
+use crate::store::{Links, Manifests, Referring, StoredManifest, Tags};
 
 /// What the repository's manifests say.
 #[derive(Default)]
@@ -70,10 +70,20 @@ impl Check {
             let shape = manifest.as_ref().and_then(|manifest| {
                 Shape::parse(Some(&manifest.media_type), &manifest.bytes, manifest.bytes.len()).ok()
             });
-            let (Some(manifest), Some(shape)) = (manifest, shape) else {
-                let outcome = self.move_aside(&in_folder(name, MANIFESTS, &digest))?;
-                self.note(Fault::DamagedManifest, outcome, name, &digest, None);
-                continue;
+            let (manifest, shape) = match (manifest, shape) {
+                (Some(manifest), Some(shape)) => (manifest, shape),
+                (Some(manifest), None) => {
+                    let Some(known) = self.misnamed(name, &digest, manifest)? else {
+                        named.manifests.insert(digest);
+                        continue;
+                    };
+                    known
+                }
+                (None, _) => {
+                    let outcome = self.move_aside(&in_folder(name, MANIFESTS, &digest))?;
+                    self.note(Fault::DamagedManifest, outcome, name, &digest, None);
+                    continue;
+                }
             };
             if let Some(subject) = &shape.subject {
                 let entry = shape.as_referrer(&digest, manifest.bytes.len());
@@ -87,6 +97,24 @@ impl Check {
             named.manifests.insert(digest);
         }
         Ok(named)
+    }
+
+    /// The bytes are what was pushed, but they do not go with their media type. If they say their own, that is written down again;
+    /// otherwise the manifest stays: clients can have it by its digest, and moving it aside would free what it names for collection.
+    fn misnamed(
+        &mut self,
+        name: &Name,
+        digest: &Digest,
+        mut manifest: StoredManifest,
+    ) -> Result<Option<(StoredManifest, Shape)>, Error> {
+        let Ok(shape) = Shape::parse(None, &manifest.bytes, manifest.bytes.len()) else {
+            self.note(Fault::DamagedManifest, self.left(), name, digest, None);
+            return Ok(None);
+        };
+        manifest.media_type.clone_from(&shape.media_type);
+        let outcome = self.repaired(|store| store.write_manifest(name, digest, &manifest))?;
+        self.note(Fault::DamagedManifest, outcome, name, digest, None);
+        Ok(Some((manifest, shape)))
     }
 
     fn links(&mut self, name: &Name, named: &Named) -> Result<(), Error> {

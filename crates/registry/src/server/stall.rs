@@ -4,12 +4,15 @@
 use std::future::Future;
 use std::io;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::time::{Instant, Sleep};
+
+use super::seats::Seat;
 
 /// Fails a write that makes no progress for `limit`.
 #[derive(Debug)]
@@ -18,11 +21,19 @@ pub(crate) struct StallGuard {
     limit: Duration,
     deadline: Pin<Box<Sleep>>,
     waiting: bool,
+    seat: Arc<Seat>,
 }
 
 impl StallGuard {
-    pub(crate) fn new(stream: TcpStream, limit: Duration) -> Self {
-        Self { stream, limit, deadline: Box::pin(tokio::time::sleep(limit)), waiting: false }
+    pub(crate) fn new(stream: TcpStream, limit: Duration, seat: Arc<Seat>) -> Self {
+        Self { stream, limit, deadline: Box::pin(tokio::time::sleep(limit)), waiting: false, seat }
+    }
+
+    fn written(&self, written: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
+        if matches!(written, Poll::Ready(Ok(1..))) {
+            self.seat.touch();
+        }
+        written
     }
 
     fn guarded<T>(
@@ -51,7 +62,9 @@ impl AsyncRead for StallGuard {
 
 impl AsyncWrite for StallGuard {
     fn poll_write(self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        self.get_mut().guarded(context, |stream, context| stream.poll_write(context, bytes))
+        let this = self.get_mut();
+        let written = this.guarded(context, |stream, context| stream.poll_write(context, bytes));
+        this.written(written)
     }
 
     fn poll_write_vectored(
@@ -59,7 +72,9 @@ impl AsyncWrite for StallGuard {
         context: &mut Context<'_>,
         bytes: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        self.get_mut().guarded(context, |stream, context| stream.poll_write_vectored(context, bytes))
+        let this = self.get_mut();
+        let written = this.guarded(context, |stream, context| stream.poll_write_vectored(context, bytes));
+        this.written(written)
     }
 
     fn is_write_vectored(&self) -> bool {

@@ -253,20 +253,27 @@ impl DiskStore {
 }
 
 impl Referring for DiskStore {
-    fn referring(&self, name: &Name, subject: &Digest) -> Result<Vec<Descriptor>, Error> {
+    fn referring(
+        &self,
+        name: &Name,
+        subject: &Digest,
+        after: Option<&Digest>,
+        take: &mut dyn FnMut(Descriptor) -> bool,
+    ) -> Result<(), Error> {
         let folder = in_folder(name, REFERRERS, subject);
-        let mut list = Vec::new();
-        for entry in self.files.names(&folder)?.unwrap_or_default() {
+        // Names are in the order of the digests that they are made of.
+        let after = after.map(Digest::as_tag_stem).unwrap_or_default();
+        for entry in self.files.names(&folder)?.unwrap_or_default().into_iter().filter(|entry| *entry > after) {
             let path = folder.join(&entry);
             // Removed since it was listed: not there.
             let Some(bytes) = self.files.read(&path, FILE_LIMIT)? else { continue };
             let descriptor = json::from_untrusted(&bytes, bytes.len());
-            list.push(
-                descriptor
-                    .map_err(|_| Error::Damaged { path: self.files.shown(&path), reason: "it holds no descriptor" })?,
-            );
+            let damaged = |_| Error::Damaged { path: self.files.shown(&path), reason: "it holds no descriptor" };
+            if !take(descriptor.map_err(damaged)?) {
+                break;
+            }
         }
-        Ok(list)
+        Ok(())
     }
 
     fn add_referring(&self, name: &Name, subject: &Digest, referrer: &Descriptor) -> Result<(), Error> {

@@ -40,6 +40,11 @@ impl MemoryStore {
         self.state().repositories.get(name).map(f)
     }
 
+    /// Changes a repository that is there: what is removed from none must not make one.
+    fn change<T>(&self, name: &Name, f: impl FnOnce(&mut Repository) -> T) -> Option<T> {
+        self.state().repositories.get_mut(name).map(f)
+    }
+
     fn write<T>(&self, name: &Name, f: impl FnOnce(&mut Repository) -> T) -> T {
         f(self.state().repositories.entry(name.clone()).or_default())
     }
@@ -104,7 +109,7 @@ impl Links for MemoryStore {
     }
 
     fn date_link(&self, name: &Name, digest: &Digest, now: Timestamp) -> Result<(), Error> {
-        self.write(name, |r| {
+        self.change(name, |r| {
             if let Some(date) = r.links.get_mut(digest) {
                 *date = now;
             }
@@ -113,7 +118,8 @@ impl Links for MemoryStore {
     }
 
     fn unlink(&self, name: &Name, digests: &[Digest]) -> Result<usize, Error> {
-        Ok(self.write(name, |r| digests.iter().filter(|digest| r.links.remove(digest).is_some()).count()))
+        let remove = |r: &mut Repository| digests.iter().filter(|digest| r.links.remove(digest).is_some()).count();
+        Ok(self.change(name, remove).unwrap_or(0))
     }
 }
 
@@ -163,7 +169,7 @@ impl Manifests for MemoryStore {
     }
 
     fn remove_manifest(&self, name: &Name, digest: &Digest) -> Result<bool, Error> {
-        Ok(self.write(name, |r| r.manifests.remove(digest)).is_some())
+        Ok(self.change(name, |r| r.manifests.remove(digest)).flatten().is_some())
     }
 }
 
@@ -178,7 +184,7 @@ impl Tags for MemoryStore {
     }
 
     fn remove_tag(&self, name: &Name, tag: &Tag) -> Result<bool, Error> {
-        Ok(self.write(name, |r| r.tags.remove(tag.as_str())).is_some())
+        Ok(self.change(name, |r| r.tags.remove(tag.as_str())).flatten().is_some())
     }
 
     fn tag_names(&self, name: &Name) -> Result<Option<Vec<String>>, Error> {
@@ -187,9 +193,19 @@ impl Tags for MemoryStore {
 }
 
 impl Referring for MemoryStore {
-    fn referring(&self, name: &Name, subject: &Digest) -> Result<Vec<Descriptor>, Error> {
-        let list = |r: &Repository| r.referring.get(subject).map(|l| l.values().cloned().collect());
-        Ok(self.read(name, list).flatten().unwrap_or_default())
+    fn referring(
+        &self,
+        name: &Name,
+        subject: &Digest,
+        after: Option<&Digest>,
+        take: &mut dyn FnMut(Descriptor) -> bool,
+    ) -> Result<(), Error> {
+        self.read(name, |r| {
+            let list = r.referring.get(subject).into_iter().flatten();
+            let _ =
+                list.filter(|(digest, _)| after.is_none_or(|after| *digest > after)).all(|(_, one)| take(one.clone()));
+        });
+        Ok(())
     }
 
     fn add_referring(&self, name: &Name, subject: &Digest, referrer: &Descriptor) -> Result<(), Error> {
@@ -200,7 +216,7 @@ impl Referring for MemoryStore {
     }
 
     fn remove_referring(&self, name: &Name, subject: &Digest, referrer: &Digest) -> Result<(), Error> {
-        self.write(name, |r| r.referring.get_mut(subject).and_then(|list| list.remove(referrer)));
+        self.change(name, |r| r.referring.get_mut(subject).and_then(|list| list.remove(referrer)));
         Ok(())
     }
 }

@@ -21,13 +21,21 @@ pub struct FolderVolume {
 }
 
 impl FolderVolume {
-    /// Takes the folder `path`, which is made if it is not there.
+    /// Takes the folder `path`, which is made if it is not there. One that holds something must hold a registry: a store clears
+    /// folders of its own (`tmp`, `uploads`), and others call theirs the same.
     ///
     /// # Errors
-    /// [`Error::Locked`] if another process has it, [`Error::Storage`] if it cannot be used.
+    /// [`Error::Locked`] if another process has it, [`Error::NotEmpty`], [`Error::Storage`] if it cannot be used.
     pub fn create(path: impl AsRef<Path>) -> Result<Self, Error> {
         let path = path.as_ref();
         fs::create_dir_all(path).map_err(Error::storage("create the folder", path))?;
+        let names = names(path).map_err(Error::storage("list", path))?;
+        let has = |name| names.iter().any(|there| there == name);
+        // A copy may have come without `lock`. A new file system has `lost+found`.
+        let ours = has(LOCK) || (has("blobs") && has("repos"));
+        if !ours && names.iter().any(|name| name != "lost+found") {
+            return Err(Error::NotEmpty { path: path.to_owned() });
+        }
         let volume = Self::lock(path, OpenOptions::new().create(true).truncate(false).write(true))?;
         if let Some(parent) = volume.root.parent() {
             // Best effort: the folder is the operator's, and its parent may be closed to us.
@@ -62,6 +70,14 @@ impl FolderVolume {
         })?;
         Ok(Self { root, _lock: lock })
     }
+}
+
+fn names(folder: &Path) -> io::Result<Vec<String>> {
+    let mut names = Vec::new();
+    for entry in fs::read_dir(folder)? {
+        names.extend(entry?.file_name().into_string());
+    }
+    Ok(names)
 }
 
 impl Volume for FolderVolume {
@@ -99,11 +115,7 @@ impl Volume for FolderVolume {
     }
 
     fn names(&self, folder: &Path) -> io::Result<Vec<String>> {
-        let mut names = Vec::new();
-        for entry in fs::read_dir(self.root.join(folder))? {
-            names.extend(entry?.file_name().into_string());
-        }
-        Ok(names)
+        names(&self.root.join(folder))
     }
 
     fn modified(&self, path: &Path) -> io::Result<Timestamp> {

@@ -191,3 +191,17 @@ async fn a_single_request_that_breaks_off_leaves_nothing() {
     assert_eq!(seen, [1, 0]);
     registry.stop().await.unwrap();
 }
+
+#[tokio::test]
+async fn what_is_deleted_from_no_repository_makes_none() {
+    for (registry, _folder) in both().await {
+        let mut client = Client::new(registry.addr()).await;
+        let digest = Digest::sha256(b"x");
+        for path in [format!("blobs/{digest}"), format!("manifests/{digest}"), "manifests/x".to_owned()] {
+            let got = client.send("DELETE", &format!("/v2/nowhere/{path}"), &[], "").await;
+            assert_eq!(got.status, StatusCode::NOT_FOUND, "{path}");
+        }
+        assert_eq!(client.get("/v2/nowhere/tags/list").await.status, StatusCode::NOT_FOUND);
+        registry.stop().await.unwrap();
+    }
+}

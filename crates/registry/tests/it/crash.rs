@@ -43,7 +43,7 @@ async fn a_restart_sweeps_only_what_was_unfinished() {
     drop(client);
     registry.stop().await.unwrap();
     std::fs::write(folder.path().join("tmp/7"), "torn").unwrap();
-    std::fs::write(folder.path().join("uploads/dead"), "torn").unwrap();
+    std::fs::write(folder.path().join("uploads/0123456789abcdef0123456789abcdef"), "torn").unwrap();
 
     let registry = Registry::disk(folder.path()).unwrap().spawn(loopback()).await.unwrap();
     for swept in ["tmp", "uploads"] {

@@ -37,6 +37,34 @@ async fn beyond_the_places_clients_wait_and_are_served() {
     registry.stop().await.unwrap();
 }
 
+/// Whoever says nothing, or says a header byte by byte, does not keep the others from their places; a request that is being answered
+/// keeps its own.
+#[tokio::test]
+async fn places_that_nobody_uses_are_given_to_who_waits() {
+    let limits = Limits { connections: 3, spare: Duration::from_millis(300), ..Limits::DEFAULT };
+    let registry = Registry::memory().with_limits(limits).spawn(loopback()).await.unwrap();
+    let mut busy = half_an_upload(registry.addr()).await;
+    let silent = TcpStream::connect(registry.addr()).await.unwrap();
+    let mut slow = TcpStream::connect(registry.addr()).await.unwrap();
+    let drip = tokio::spawn(async move {
+        while slow.write_all(b"G").await.is_ok() {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    });
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    for _ in 0..10 {
+        let served = async { Client::new(registry.addr()).await.get("/v2/").await.status };
+        assert_eq!(tokio::time::timeout(Duration::from_secs(10), served).await.unwrap(), StatusCode::OK);
+    }
+    busy.write_all(b"abcdefghij").await.unwrap();
+    let mut answer = [0; 12];
+    busy.read_exact(&mut answer).await.unwrap();
+    assert_eq!(&answer, b"HTTP/1.1 201");
+    drop(silent);
+    drip.abort();
+    registry.stop().await.unwrap();
+}
+
 #[tokio::test]
 async fn headers_and_manifests_have_a_size() {
     let limits = Limits { manifest_bytes: 1000, header_wait: Duration::from_millis(300), ..Limits::DEFAULT };
@@ -48,6 +76,32 @@ async fn headers_and_manifests_have_a_size() {
     let mut client = Client::new(registry.addr()).await;
     let got = client.send("PUT", "/v2/a/manifests/x", &[], " ".repeat(1001)).await;
     assert_eq!((got.status, &*got.code()), (StatusCode::PAYLOAD_TOO_LARGE, "SIZE_INVALID"));
+    registry.stop().await.unwrap();
+}
+
+/// A client that is still sending when it is refused is told why: it does not find a broken connection.
+#[tokio::test]
+async fn who_is_refused_while_sending_reads_the_answer() {
+    let limits = Limits { blob_bytes: 1000, manifest_bytes: 1000, ..Limits::DEFAULT };
+    let registry = Registry::memory().with_limits(limits).spawn(loopback()).await.unwrap();
+    let digest = schleuse_model::Digest::sha256(b"");
+    for (request, status) in [
+        (format!("POST /v2/a/blobs/uploads/?digest={digest}"), "413"),
+        ("PUT /v2/a/manifests/x".to_owned(), "413"),
+        (format!("PATCH /v2/a/blobs/uploads/{}", "0".repeat(32)), "404"),
+    ] {
+        let raw = TcpStream::connect(registry.addr()).await.unwrap();
+        let (mut read, mut write) = raw.into_split();
+        let head = format!("{request} HTTP/1.1\r\nhost: x\r\ncontent-length: 8000000\r\n\r\n");
+        write.write_all(head.as_bytes()).await.unwrap();
+        for _ in 0..80 {
+            write.write_all(&[0; 100_000]).await.unwrap();
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+        let mut answer = [0; 12];
+        read.read_exact(&mut answer).await.unwrap();
+        assert_eq!(String::from_utf8_lossy(&answer), format!("HTTP/1.1 {status}"), "{request}");
+    }
     registry.stop().await.unwrap();
 }
 

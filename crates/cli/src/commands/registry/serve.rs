@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use schleuse_model::Exit;
 use schleuse_model::time::parse_duration;
-use schleuse_registry::{GcOptions, GcReport, Limits, Registry};
+use schleuse_registry::{GcOptions, GcReport, Registry};
 use tokio::sync::watch;
 
 use super::files::{Files, with_login};
@@ -71,7 +71,9 @@ pub(super) struct Args {
 
 pub(super) async fn run(args: Args, context: &Context) -> Result<Exit, Failure> {
     let stop = signals::Stop::listen()?;
-    let limits = Limits { connections: reload::connections(), ..Limits::DEFAULT };
+    let hangups = reload::hangups()?;
+    reload::outlive_file_limits()?;
+    let limits = reload::limits();
     let files = Files::open(&args)?;
     let registry = match &args.folder {
         Some(folder) => Registry::disk(folder)?,
@@ -103,17 +105,16 @@ pub(super) async fn run(args: Args, context: &Context) -> Result<Exit, Failure> 
             }
         };
         tokio::select! {
-            () = watched => Ok(()),
-            () = collecting(&registry, args.gc_every, context) => Ok(()),
-            failed = reload::on_hangup(&files, context) => failed,
+            () = watched => {},
+            () = collecting(&registry, args.gc_every, context) => {},
+            () = reload::on_hangup(hangups, &files, context) => {},
         }
     };
-    let (served, beside) = tokio::join!(registry.clone().serve(listener, context.clock.clone(), asked), beside);
+    let (served, ()) = tokio::join!(registry.clone().serve(listener, context.clock.clone(), asked), beside);
     if let Some(log) = &files.log {
         log.close();
     }
     served?;
-    beside?;
     Ok(Exit::Done)
 }
 

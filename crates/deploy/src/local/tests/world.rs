@@ -130,7 +130,7 @@ impl Pull for Registry {
     }
     async fn blob_stream(&self, _: &Repository, blob: &Descriptor) -> Result<Option<BodyStream>, Error> {
         self.up()?;
-        Ok(self.blobs.lock().unwrap().get(&blob.digest).cloned().map(stream_of))
+        Ok(self.blobs.lock().unwrap().get(&blob.digest).cloned().map(|bytes| stream_of(bytes, blob)))
     }
     async fn tags(&self, _: &Repository, _: &str, _: usize) -> Result<Vec<Tag>, Error> {
         Ok(Vec::new())

@@ -45,8 +45,9 @@ impl Files {
         let (made, folders) = (Mutex::default(), Folders::default());
         let files = Self { volume, serial: AtomicU64::new(0), made, folders };
         let mut swept = 0;
-        for folder in [TMP, UPLOADS].map(Path::new) {
-            for name in files.names(folder)?.unwrap_or_default() {
+        for (folder, is_ours) in [(TMP, is_serial as fn(&str) -> bool), (UPLOADS, is_upload)] {
+            let folder = Path::new(folder);
+            for name in files.names(folder)?.unwrap_or_default().into_iter().filter(|name| is_ours(name)) {
                 // Nothing relies on its being gone: no sync.
                 let path = folder.join(name);
                 found(files.volume.remove(&path)).map_err(files.failed("remove", &path))?;
@@ -322,10 +323,13 @@ impl Files {
         self.volume.sync_folder(folder_of(from)).map_err(self.failed("sync the folder", folder_of(from)))
     }
 
-    /// Names in `folder`, in byte order; `None` if it is not there.
+    /// Names in `folder`, in byte order; `None` if it is not there, or a file: somebody has put one where we have folders.
     pub(crate) fn names(&self, folder: &Path) -> Result<Option<Vec<String>>, Error> {
-        let Some(mut names) = found(self.volume.names(folder)).map_err(self.failed("list", folder))? else {
-            return Ok(None);
+        let mut names = match self.volume.names(folder) {
+            Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {
+                return Ok(None);
+            }
+            names => names.map_err(self.failed("list", folder))?,
         };
         names.sort_unstable();
         Ok(Some(names))
@@ -382,6 +386,16 @@ impl Drop for Scratch {
             let _ = self.files.volume.remove(&self.path);
         }
     }
+}
+
+/// What [`Files::temporary`] names files. Others are left alone: clearing what is not ours would be worse than keeping it.
+fn is_serial(name: &str) -> bool {
+    !name.is_empty() && name.bytes().all(|b| b.is_ascii_digit())
+}
+
+/// What uploads are named: 128 bits in hexadecimal.
+fn is_upload(name: &str) -> bool {
+    name.len() == 32 && name.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'))
 }
 
 fn folder_of(file: &Path) -> &Path {
