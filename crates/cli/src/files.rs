@@ -111,11 +111,16 @@ pub(crate) fn create_new(path: &Path, bytes: &[u8], mode: u32) -> Result<(), Fil
 /// # Errors
 /// [`FileError::Write`].
 pub(crate) fn replace(path: &Path, bytes: &[u8]) -> Result<(), FileError> {
-    // Root could rename over `/dev/stdout`, for the whole machine.
-    if std::fs::metadata(path).is_ok_and(|known| !known.is_file() && !known.is_dir()) {
-        let source = io::Error::other("this is no regular file, and is not replaced by one");
-        return Err(FileError::Write { path: path.to_owned(), source });
-    }
+    let failed = |source| FileError::Write { path: path.to_owned(), source };
+    // Root could rename over `/dev/stdout`, for the whole machine. Behind a link lies what is meant.
+    let meant = match std::fs::metadata(path) {
+        Ok(known) if !known.is_file() && !known.is_dir() => {
+            return Err(failed(io::Error::other("this is no regular file, and is not replaced by one")));
+        }
+        Ok(_) => std::fs::canonicalize(path).map_err(failed)?,
+        Err(_) => path.to_owned(),
+    };
+    let path = meant.as_path();
     let mut beside = path.as_os_str().to_owned();
     beside.push(format!(".{}.tmp", std::process::id()));
     let beside = PathBuf::from(beside);
@@ -152,6 +157,12 @@ mod tests {
         create_new(&path, b"1", 0o600).unwrap();
         assert!(matches!(create_new(&path, b"2", 0o600), Err(FileError::Exists { .. })));
         replace(&path, b"3").unwrap();
+        let link = folder.path().join("link");
+        std::os::unix::fs::symlink(&path, &link).unwrap();
+        replace(&link, b"3").unwrap();
+        assert!(std::fs::symlink_metadata(&link).unwrap().is_symlink());
+        std::fs::remove_file(&link).unwrap();
+        assert!(replace(Path::new("/dev/null"), b"3").is_err());
         assert_eq!(read(&path, 9).unwrap(), b"3");
         assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
     }

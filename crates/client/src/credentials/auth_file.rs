@@ -7,7 +7,7 @@ use base64::engine::general_purpose::STANDARD;
 use schleuse_model::json::{self, JsonError};
 use schleuse_model::{Repository, Secret};
 use schleuse_oci::Credential;
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer};
 
 /// The largest file that is read.
 pub(crate) const LIMIT: usize = 1 << 20;
@@ -16,12 +16,18 @@ pub(crate) const LIMIT: usize = 1 << 20;
 #[derive(Default, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct AuthFile {
-    #[serde(default)]
+    #[serde(default, deserialize_with = "entries")]
     auths: BTreeMap<String, Entry>,
     #[serde(default)]
     creds_store: Option<String>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "entries")]
     cred_helpers: BTreeMap<String, String>,
+}
+
+/// `null` is nothing, as for programs in Go, which write it and read it so: for all of them, and for one.
+fn entries<'de, D: Deserializer<'de>, T: Deserialize<'de>>(from: D) -> Result<BTreeMap<String, T>, D::Error> {
+    let entries: Option<BTreeMap<String, Option<T>>> = Option::deserialize(from)?;
+    Ok(entries.unwrap_or_default().into_iter().filter_map(|(key, value)| Some((key, value?))).collect())
 }
 
 #[derive(Default, Deserialize)]
@@ -57,6 +63,10 @@ pub(crate) struct MalformedEntry;
 impl AuthFile {
     /// Reads the file. The error may quote it: it is for nobody's eyes.
     pub(crate) fn parse(bytes: &[u8]) -> Result<Self, JsonError> {
+        // An empty one has no logins, for Docker and Podman as well: `touch` makes one.
+        if bytes.trim_ascii().is_empty() {
+            return Ok(Self::default());
+        }
         json::from_untrusted(bytes, LIMIT)
     }
 
@@ -201,6 +211,18 @@ mod tests {
         assert_eq!(lookup(file, "node"), "helper hub");
         assert_eq!(lookup(r#"{"credsStore":""}"#, "node"), "nowhere");
         assert_eq!(lookup(r#"{"auths":{"ghcr.io":{"auth":"hunter2"}}}"#, "ghcr.io/a"), MalformedEntry.to_string());
+    }
+
+    #[test]
+    fn nothing_is_no_mistake() {
+        for empty in
+            ["", "\n", "{}", r#"{"auths":null,"credHelpers":null,"credsStore":null}"#, r#"{"auths":{"r.io":null}}"#]
+        {
+            assert_eq!(lookup(empty, "r.io/a"), "nowhere", "{empty}");
+        }
+        let file = r#"{"auths":{"ghcr.io":null,"r.io":{"auth":"dTpw"}},"credHelpers":null}"#;
+        assert_eq!(lookup(file, "r.io/a"), "u/p");
+        assert!(AuthFile::parse(b"<html>").is_err());
     }
 
     proptest! {
