@@ -1,11 +1,12 @@
 //! What a request carries, openable again for each attempt.
 
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 
 use bytes::{Bytes, BytesMut};
-use schleuse_oci::{Body, Error};
+use schleuse_model::{Digest, Hasher};
+use schleuse_oci::{Body, Descriptor, Error};
 use tokio::fs::File;
 use tokio::io::AsyncReadExt as _;
 
@@ -35,11 +36,14 @@ pub(crate) enum Payload {
     Bytes(Bytes),
     /// A file of that many bytes, streamed.
     File(PathBuf, u64),
+    /// A file that has to turn out to be this blob while it is streamed, and what digest it had instead.
+    Unchecked(PathBuf, Descriptor, Arc<OnceLock<Digest>>),
 }
 
 impl Payload {
-    /// The blob `body`, which must have `size` bytes: checked before a request is made.
-    pub(crate) async fn of(body: Body, size: u64, what: &str) -> Result<Self, Error> {
+    /// `body` as `blob`, which must have that many bytes: checked before a request is made.
+    pub(crate) async fn of(body: Body, blob: &Descriptor) -> Result<Self, Error> {
+        let size = blob.size;
         let (payload, actual) = match body {
             Body::Bytes(bytes) => {
                 let actual = bytes.len() as u64;
@@ -49,13 +53,17 @@ impl Payload {
                 let metadata = tokio::fs::metadata(&path).await.map_err(|source| local(&path, source))?;
                 (Self::File(path, size), metadata.len())
             }
+            Body::Unchecked(path) => {
+                let metadata = tokio::fs::metadata(&path).await.map_err(|source| local(&path, source))?;
+                (Self::Unchecked(path, blob.clone(), Arc::default()), metadata.len())
+            }
         };
         if actual == size {
             return Ok(payload);
         }
         let message = format!("it has {actual} bytes, its descriptor says {size}");
         let source = std::io::Error::new(std::io::ErrorKind::InvalidData, message);
-        Err(Error::Local { what: what.to_owned(), source })
+        Err(Error::Local { what: format!("blob {}", blob.digest), source })
     }
 
     /// Its length in bytes; `None`: the request has no body.
@@ -64,6 +72,7 @@ impl Payload {
             Self::Empty => None,
             Self::Bytes(bytes) => Some(bytes.len() as u64),
             Self::File(_, size) => Some(*size),
+            Self::Unchecked(_, blob, _) => Some(blob.size),
         }
     }
 
@@ -75,9 +84,26 @@ impl Payload {
             Self::Bytes(bytes) => Some(in_pieces(bytes.clone(), progress.clone())),
             Self::File(path, size) => {
                 let file = File::open(path).await.map_err(|source| local(path, source))?;
-                Some(streamed(file, *size, progress.clone()))
+                Some(streamed(file, *size, progress.clone(), None))
+            }
+            Self::Unchecked(path, blob, other) => {
+                let file = File::open(path).await.map_err(|source| local(path, source))?;
+                let check =
+                    Checking { hasher: Hasher::new(blob.digest.algorithm()), blob: blob.clone(), other: other.clone() };
+                Some(streamed(file, blob.size, progress.clone(), Some(check)))
             }
         })
+    }
+
+    /// Says if the file turned out to be something else than its blob: then no other attempt is of any use.
+    pub(crate) fn is_right(&self) -> Result<(), Error> {
+        match self {
+            Self::Unchecked(path, blob, other) => other.get().map_or(Ok(()), |actual| {
+                let what = path.display().to_string();
+                Err(Error::WrongDigest { what, expected: blob.digest.clone(), actual: actual.clone() })
+            }),
+            _ => Ok(()),
+        }
     }
 }
 
@@ -93,9 +119,30 @@ fn in_pieces(bytes: Bytes, progress: Progress) -> reqwest::Body {
     }))
 }
 
-/// Exactly `size` bytes of the file: one that grew meanwhile is cut (and its digest then refused), one that shrank is an error.
-fn streamed(file: File, size: u64, progress: Progress) -> reqwest::Body {
-    reqwest::Body::wrap_stream(futures_util::stream::try_unfold((file, size), move |(mut file, left)| {
+/// A file's digest, as far as it was read.
+struct Checking {
+    hasher: Hasher,
+    blob: Descriptor,
+    other: Arc<OnceLock<Digest>>,
+}
+
+impl Checking {
+    fn finish(self) -> std::io::Result<()> {
+        let actual = self.hasher.finish();
+        if actual == self.blob.digest {
+            return Ok(());
+        }
+        // Whoever tries again finds the same.
+        let _ = self.other.set(actual);
+        Err(std::io::Error::new(std::io::ErrorKind::InvalidData, "the file has another digest"))
+    }
+}
+
+/// Exactly `size` bytes of the file: one that grew meanwhile is cut (and its digest then refused), one that shrank is an error. The
+/// last piece of one that is checked leaves only if it is right.
+fn streamed(file: File, size: u64, progress: Progress, check: Option<Checking>) -> reqwest::Body {
+    let state = (file, size, check);
+    reqwest::Body::wrap_stream(futures_util::stream::try_unfold(state, move |(mut file, left, mut check)| {
         progress.advance();
         async move {
             if left == 0 {
@@ -110,7 +157,15 @@ fn streamed(file: File, size: u64, progress: Progress) -> reqwest::Body {
                 }
             }
             let left = left - piece.len() as u64;
-            Ok(Some((piece.freeze(), (file, left))))
+            if let Some(check) = &mut check {
+                check.hasher.update(&piece);
+            }
+            if left == 0
+                && let Some(check) = check.take()
+            {
+                check.finish()?;
+            }
+            Ok(Some((piece.freeze(), (file, left, check))))
         }
     }))
 }

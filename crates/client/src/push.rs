@@ -21,7 +21,7 @@ impl Push for Client {
 
     async fn push_blob(&self, repository: &Repository, blob: &Descriptor, body: Body) -> Result<(), Error> {
         let endpoint = self.0.addresses.endpoint(repository)?;
-        let payload = Payload::of(body, blob.size, &format!("blob {}", blob.digest)).await?;
+        let payload = Payload::of(body, blob).await?;
         // The empty config is everybody's: where many write evidence at once, each upload of it would write the same file of
         // docker-registry again, which answers whoever reads it meanwhile with DIGEST_INVALID.
         let mount_failed = self.0.opened.has(repository, &blob.digest);

@@ -26,7 +26,9 @@ impl Inner {
         let deadline = self.transfer();
         if let Some(location) = self.opened.take(&endpoint.repository, &blob.digest) {
             // Whatever is wrong with it, a new one is worth its own attempts.
-            match self.finish_upload(endpoint, blob, &payload, location, deadline).await {
+            let finished = self.finish_upload(endpoint, blob, &payload, location, deadline).await;
+            payload.is_right()?;
+            match finished {
                 Ok(()) => return Ok(()),
                 Err(Failure::Final(error @ (Error::Local { .. } | Error::WrongDigest { .. }))) => return Err(error),
                 Err(_) => {}
@@ -41,6 +43,7 @@ impl Inner {
                 },
                 Err(failure) => failure,
             };
+            payload.is_right()?;
             tries.after(failure).await?;
         }
     }

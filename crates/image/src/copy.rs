@@ -249,11 +249,10 @@ async fn move_blob(route: Route<'_>, blob: &Descriptor) -> Result<Moved, CopyErr
     }
     let stream = from.blob_stream(from_repository, blob).await?;
     let missing = || schleuse_oci::Error::Missing { what: format!("blob {} of {from_repository}", blob.digest) };
-    let mut stream = stream.ok_or_else(missing)?;
+    let stream = stream.ok_or_else(missing)?;
     if let Some(file) = from.blob_file(&blob.digest) {
-        // It lies in a file already, which only has to be read through once to be known.
-        while stream.try_next().await?.is_some() {}
-        to.push_blob(to_repository, blob, Body::File(file)).await?;
+        // It lies in a file already, which is checked while it is sent.
+        to.push_blob(to_repository, blob, Body::Unchecked(file)).await?;
         return Ok(Moved::Sent);
     }
     // A file, not memory: uploads can be repeated, and layers are large.

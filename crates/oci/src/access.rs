@@ -17,8 +17,11 @@ use crate::stream::BodyStream;
 pub enum Body {
     /// In memory.
     Bytes(Bytes),
-    /// A file, streamed.
+    /// A file, streamed. Its content is what its descriptor says: whoever made it has seen to that.
     File(PathBuf),
+    /// A file, streamed, that nobody has looked at: checked on its way, and its last byte not sent if it is not what its descriptor
+    /// says ([`Error::WrongDigest`]).
+    Unchecked(PathBuf),
 }
 
 impl From<Vec<u8>> for Body {

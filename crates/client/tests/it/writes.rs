@@ -55,6 +55,35 @@ async fn what_the_descriptor_does_not_describe_is_not_sent() {
     assert_eq!(fake.asked().len(), 0);
 }
 
+/// The last piece of a file that nobody has looked at leaves only if the whole is right.
+#[tokio::test]
+async fn a_file_that_is_something_else_is_not_sent_to_its_end() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("layer");
+    let good: Vec<u8> = (0..600_000_u32).map(|number| number.to_le_bytes()[0]).collect();
+    let descriptor = Descriptor::of(media_type::LAYER_TAR, &good);
+    let fake = Fake::start(|_, asked| match asked.method.as_str() {
+        "HEAD" => reply(404),
+        "POST" => reply(202).header("location", "/v2/a/blobs/uploads/1"),
+        _ => reply(201),
+    })
+    .await;
+    let push = || async { client().push_blob(&fake.repository(), &descriptor, Body::Unchecked(path.clone())).await };
+    let mut flipped = good.clone();
+    flipped[7] ^= 1;
+    std::fs::write(&path, &flipped).unwrap();
+    let refused = push().await;
+    let wrong = Digest::sha256(&flipped);
+    assert!(matches!(&refused, Err(Error::WrongDigest { actual, .. }) if *actual == wrong), "{refused:?}");
+    let sent = |fake: &Fake| {
+        fake.asked().iter().filter(|asked| asked.method == "PUT" && asked.body.len() == good.len()).count()
+    };
+    assert_eq!(sent(&fake), 0);
+    std::fs::write(&path, &good).unwrap();
+    push().await.unwrap();
+    assert_eq!(sent(&fake), 1);
+}
+
 #[tokio::test]
 async fn small_blobs_are_sent_unasked_and_large_ones_only_if_missing() {
     let fake = Fake::start(|_, asked| match asked.method.as_str() {

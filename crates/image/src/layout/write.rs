@@ -27,7 +27,7 @@ impl Push for Layout {
         let blob = blob.clone();
         let stored = work::blocking(move || match body {
             Body::Bytes(bytes) => store(&mut &bytes[..], &blob, &path),
-            Body::File(from) => {
+            Body::File(from) | Body::Unchecked(from) => {
                 let opened = std::fs::File::open(&from);
                 let failed = |source| Error::Local { what: from.display().to_string(), source };
                 store(&mut opened.map_err(failed)?, &blob, &path)
