@@ -15,9 +15,9 @@ pub use evidence::{CopiedEvidence, Holder, copy_evidence};
 use crate::select::SelectError;
 use crate::work;
 
-/// How many blobs are on their way at once. Docker's and containerd's number: more gains little on one line and provokes rate
-/// limits.
-pub const CONCURRENT_BLOBS: usize = 3;
+/// How many blobs are on their way at once. skopeo's number: while some are synced to the disk, others are received. More gains
+/// little on one line and provokes rate limits.
+pub const CONCURRENT_BLOBS: usize = 6;
 /// The most children of an index that are copied. Real ones have up to some twenty, statements included.
 pub const MAX_CHILDREN: usize = 128;
 /// The most blobs of one manifest that are copied: config and layers. Docker's own limit is 127 layers.

@@ -92,7 +92,6 @@ pub(crate) fn bars(programs: &Programs) -> Vec<Bar> {
         Bar::new("push through docker-registry : skopeo", client.push.over(&theirs.push), CLIENT_BAR),
         Bar::new("pull through docker-registry : skopeo", client.pull.over(&theirs.pull), CLIENT_BAR),
         Bar::new("re-tag : skopeo and docker-registry", ours.retag.over(&theirs.retag), RETAG_BAR),
-        Bar::new("re-tag in docker-registry : skopeo", client.retag.over(&theirs.retag), RETAG_BAR),
         Bar::new("peak memory : docker-registry's", ours.memory.over(&theirs.memory), MEMORY_BAR),
     ]
 }
