@@ -27,13 +27,21 @@ pub(crate) struct Identity {
 }
 
 impl Identity {
-    /// The living process with that id. `None`: there is none, or it has ended and only waits to be collected.
+    /// The living process with that id. `None`: there is none, or it has ended and only waits to be collected, or nothing can keep
+    /// it from ending: the kernel still accepts connections for one that was killed a moment ago.
     pub(crate) fn of(pid: i32) -> Option<Self> {
+        /// The kernel's `PF_EXITING`, in field 9.
+        const EXITING: u64 = 0x4;
+        /// The bit of SIGKILL among the signals that wait for the process, field 31 (proc_pid_stat(5)).
+        const KILLED: u64 = 1 << 8;
         let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
         // The program's name stands in parentheses and can hold anything, also parentheses and spaces.
         let fields: Vec<&str> = stat.get(stat.rfind(')')? + 1..)?.split_ascii_whitespace().collect();
-        let alive = !matches!(fields.first(), Some(&"Z" | &"X" | &"x"));
-        let start = fields.get(19)?.parse().ok()?;
+        let number = |field: usize| fields.get(field - 3).and_then(|text| text.parse::<u64>().ok());
+        let alive = !matches!(fields.first(), Some(&"Z" | &"X" | &"x"))
+            && number(9).is_none_or(|flags| flags & EXITING == 0)
+            && number(31).is_none_or(|pending| pending & KILLED == 0);
+        let start = number(22)?;
         alive.then_some(Self { pid, start })
     }
 
