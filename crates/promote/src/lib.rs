@@ -19,6 +19,7 @@ pub mod plan;
 pub mod probe;
 pub mod promotion;
 pub mod record;
+mod remember;
 pub mod resume;
 pub mod retention;
 pub mod rollback;

@@ -24,6 +24,7 @@ use crate::observer::Note;
 use crate::outcome::Outcome;
 use crate::plan::{Plan, SCHEMA};
 use crate::record::find_signature_on_record;
+use crate::remember::{Listening, Remembering, Told};
 use crate::resume;
 use crate::retention::{hold, hold_on};
 use crate::world::{Environment, World};
@@ -83,6 +84,9 @@ pub async fn plan(world: &World, to: &Environment, request: &PromotionRequest) -
 /// # Errors
 /// No outcome was reached: no answer, not trusted, or a lost race.
 pub async fn promote(world: &World, to: &Environment, request: &PromotionRequest) -> Result<Outcome, Error> {
+    let listening = Arc::new(Listening::new(world.referrers.clone()));
+    let pull = Arc::new(Remembering::new(world.pull.clone()));
+    let world = &World { pull, referrers: listening.clone(), ..world.clone() };
     // The claim before anything is decided: two runs never work on one target at a time.
     let claim = claim(to).await?;
     let mut head = to.head().await?;
@@ -110,7 +114,7 @@ pub async fn promote(world: &World, to: &Environment, request: &PromotionRequest
                 evidence = produced.evidence;
                 Fact::Judged(produced.findings)
             }
-            Step::Commit => match commit(world, to, request, &known, evidence.clone()).await? {
+            Step::Commit => match commit(world, &listening, to, request, &known, evidence.clone()).await? {
                 Appended::Won(entry) => {
                     known.head = Some(*entry);
                     Fact::Committed
@@ -229,6 +233,7 @@ async fn unfinished(world: &World, to: &Environment, known: &Known) -> Result<Op
 
 async fn commit(
     world: &World,
+    listening: &Arc<Listening>,
     to: &Environment,
     request: &PromotionRequest,
     known: &Known,
@@ -245,7 +250,8 @@ async fn commit(
         Origin::Referrer(manifest) => Some(manifest),
         _ => None,
     };
-    let held = hold(world, to, known.head.as_ref(), &known.candidate.release.digest, relied_on).await?;
+    let pinning = World { referrers: Arc::new(Told(listening.clone())), ..world.clone() };
+    let held = hold(&pinning, to, known.head.as_ref(), &known.candidate.release.digest, relied_on).await?;
     let now = world.clock.now();
     let appended = to.journal.append(known.head.as_ref(), draft, world.signer.as_ref(), now).await?;
     if let Appended::Won(entry) = &appended {

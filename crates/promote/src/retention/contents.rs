@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::fmt;
 
-use schleuse_model::{Digest, PinnedRef};
+use schleuse_model::{Digest, PinnedRef, Tag};
 use schleuse_oci::evidence::{ATTESTATIONS, SIGNATURES, legacy_tag};
 use schleuse_oci::{Error as OciError, Manifest, Pull, Referrers, media_type};
 use schleuse_sign::fetch::Source;
@@ -66,11 +66,20 @@ impl Item {
 /// # Errors
 /// No answer, or more than a release has.
 pub async fn contents(source: Source<'_>, image: &PinnedRef) -> Result<Vec<Item>, Error> {
+    contents_beside(source, image, None).await
+}
+
+/// The same, where the repository's tags are known: legacy evidence that has no tag is not asked for.
+pub(super) async fn contents_beside(
+    source: Source<'_>,
+    image: &PinnedRef,
+    tags: Option<&BTreeSet<Tag>>,
+) -> Result<Vec<Item>, Error> {
     let mut found = children(source.pull, image).await?;
     let images: Vec<Digest> = found.iter().map(|item| item.digest.clone()).collect();
     let mut seen: BTreeSet<Digest> = images.iter().cloned().collect();
     for digest in images {
-        let said = evidence(source, &image.repository().pin(digest)).await?;
+        let said = evidence(source, &image.repository().pin(digest), tags).await?;
         found.extend(said.into_iter().filter(|item| seen.insert(item.digest.clone())));
     }
     Ok(found)
@@ -114,15 +123,18 @@ async fn children(pull: &dyn Pull, image: &PinnedRef) -> Result<Vec<Item>, Error
     Ok(found)
 }
 
-async fn evidence(source: Source<'_>, image: &PinnedRef) -> Result<Vec<Item>, Error> {
+async fn evidence(source: Source<'_>, image: &PinnedRef, tags: Option<&BTreeSet<Tag>>) -> Result<Vec<Item>, Error> {
     let mut found = Vec::new();
     for referrer in source.referrers.referrers(image, EVIDENCE).await? {
         let kind = referrer.artifact_type;
         found.push(Item::new(referrer.digest, Part::Evidence(kind), image.digest().clone()));
     }
     for suffix in [SIGNATURES, ATTESTATIONS] {
-        let tag = image.repository().tag(legacy_tag(image.digest(), suffix).map_err(OciError::from)?);
-        if let Some(manifest) = source.pull.tagged(&tag).await? {
+        let tag = legacy_tag(image.digest(), suffix).map_err(OciError::from)?;
+        if tags.is_some_and(|tags| !tags.contains(&tag)) {
+            continue;
+        }
+        if let Some(manifest) = source.pull.tagged(&image.repository().tag(tag)).await? {
             let item = Item::new(manifest.digest().clone(), Part::Legacy(suffix), image.digest().clone());
             found.push(Item { manifest: Some(manifest), ..item });
         }
@@ -132,5 +144,5 @@ async fn evidence(source: Source<'_>, image: &PinnedRef) -> Result<Vec<Item>, Er
 
 /// Evidence of `image` alone, for those who look at one image after the other.
 pub(super) async fn about(pull: &dyn Pull, referrers: &dyn Referrers, image: &PinnedRef) -> Result<Vec<Item>, Error> {
-    evidence(Source { pull, referrers }, image).await
+    evidence(Source { pull, referrers }, image, None).await
 }

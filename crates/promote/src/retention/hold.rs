@@ -1,23 +1,28 @@
 //! Pinning what an environment comes to rest on, before and after its journal says so.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use futures_util::future::try_join_all;
 use schleuse_journal::VerifiedEntry;
 use schleuse_model::time::human;
-use schleuse_model::{Digest, Explain as _};
+use schleuse_model::{Digest, Explain as _, Tag};
 use schleuse_oci::Error as OciError;
 use schleuse_oci::evidence::keep_tag;
 use schleuse_sign::fetch::Source;
 
+use super::contents::contents_beside;
 use super::pins::pin_beside;
-use super::{Item, Part, contents, pin, pinned, staying};
+use super::{Item, Part, pin, staying};
 use crate::error::Error;
 use crate::observer::Note;
 use crate::world::{Environment, World};
 
 /// How long pinning may take after a way back, with all retries: whoever went back looks at the terminal, or a pipeline waits.
 const AFTERWARDS: Duration = Duration::from_secs(15);
+
+/// The most tags of a repository that are listed: as of a journal; the client reads fewer pages than that.
+const TAGS: usize = 1_000_000;
 
 /// How many pieces of evidence a promotion pins. Real releases have some ten for each platform; whoever may push can attach
 /// thousands, each of which would cost two requests before the commit.
@@ -38,7 +43,8 @@ pub(crate) async fn hold(
 ) -> Result<Vec<Digest>, Error> {
     let image = &to.journal.names().image;
     let state = head.map(|head| (to.name(), &head.entry().state));
-    let have = pinned(world.pull.as_ref(), image).await?;
+    // All tags, pins and others: what has none needs not be asked for.
+    let have: BTreeSet<Tag> = world.pull.tags(image, "", TAGS).await?.into_iter().collect();
     let mut releases = vec![release.clone()];
     // One that is pinned was looked into when it came here: what it consists of was pinned before the journal named it. Asking for
     // all that again, each time, would make up a third of a promotion's requests.
@@ -49,7 +55,7 @@ pub(crate) async fn hold(
     }
     let source = Source { pull: world.pull.as_ref(), referrers: world.referrers.as_ref() };
     let pinned: Vec<_> = releases.into_iter().map(|digest| image.pin(digest)).collect();
-    let all = try_join_all(pinned.iter().map(|release| contents(source, release))).await?;
+    let all = try_join_all(pinned.iter().map(|release| contents_beside(source, release, Some(&have)))).await?;
     let (wanted, beyond) = within_reason(all.into_iter().flatten().collect(), relied_on);
     if beyond > 0 {
         let why = format!(

@@ -122,7 +122,7 @@ async fn a_client_that_breaks_off_can_resume() {
         raw.write_all(head.as_bytes()).await.unwrap();
         // While that request runs nobody else gets the upload.
         let mut busy = false;
-        for _ in 0..100 {
+        for _ in 0..2000 {
             busy |= client.get(&location).await.status == StatusCode::CONFLICT;
             if busy {
                 break;
@@ -132,7 +132,7 @@ async fn a_client_that_breaks_off_can_resume() {
         assert!(busy);
         drop(raw);
         let mut range = String::new();
-        for _ in 0..200 {
+        for _ in 0..1000 {
             let got = client.get(&location).await;
             if got.status == StatusCode::NO_CONTENT {
                 range = got.header("range").to_owned();

@@ -6,14 +6,21 @@ use crate::measure;
 use crate::scene::Scene;
 use crate::server::{Kind, Programs};
 
+const OF_A_JOURNAL: &str = "the first of a journal";
+
 /// How many promotions into the first rung go before the one that is counted there.
 const EARLIER: usize = 4;
+
+/// What the very first promotion of an environment may take beyond the others: its commit point is proven by a race.
+pub(crate) const FIRST: usize = 5;
 
 /// One promotion's.
 #[derive(Debug)]
 pub(crate) struct Count {
     pub(crate) what: String,
     pub(crate) requests: usize,
+    /// Whether it is the first of its journal.
+    pub(crate) first: bool,
 }
 
 /// Counts the promotions that differ: the very first, which finds a commit point; one among many; and one from rung to rung.
@@ -31,10 +38,11 @@ pub(crate) fn count(programs: &Programs) -> Vec<Count> {
                 eprintln!("{name}, {what}:");
                 proxy.log().iter().for_each(|record| eprintln!("  {record}"));
             }
-            counts.push(Count { what: format!("{name}, {what}"), requests: proxy.count() });
+            let first = what == OF_A_JOURNAL;
+            counts.push(Count { what: format!("{name}, {what}"), requests: proxy.count(), first });
         };
         let (first, others) = releases.split_first().expect("there are releases");
-        counted("the first of a journal", "staging", first);
+        counted(OF_A_JOURNAL, "staging", first);
         let (last, between) = others.split_last().expect("there are more");
         for image in between {
             measure::timed(&mut scene.promote("staging", image));
