@@ -20,6 +20,38 @@ impl Explain for NoAnswer {
     }
 }
 
+/// Nobody said yes to what a verb would do.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum NotAgreed {
+    /// No terminal.
+    #[error("{act} needs a yes, and there is nobody to ask")]
+    Nobody {
+        /// What would be done: `going back`.
+        act: &'static str,
+        /// How to say it without a terminal.
+        hint: &'static str,
+    },
+    /// Somebody said no.
+    #[error("{undone}: nothing was changed")]
+    No {
+        /// What was not done: `not gone back`.
+        undone: &'static str,
+    },
+}
+
+impl Explain for NotAgreed {
+    fn exit(&self) -> Exit {
+        Exit::Usage
+    }
+
+    fn hints(&self) -> Vec<String> {
+        match self {
+            Self::Nobody { hint, .. } => vec![(*hint).to_owned()],
+            Self::No { .. } => Vec::new(),
+        }
+    }
+}
+
 /// What is answered where only Enter is pressed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Enter {

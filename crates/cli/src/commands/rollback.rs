@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use schleuse_model::{Exit, Explain};
+use schleuse_model::Exit;
 use schleuse_promote::RollbackRequest;
 use schleuse_promote::rollback::{WayBack, way_back};
 
@@ -12,7 +12,7 @@ use crate::failure::Failure;
 use crate::keys;
 use crate::ladder::Ladder;
 use crate::project::Patience;
-use crate::question::{self, Enter};
+use crate::question::{self, Enter, NotAgreed};
 use crate::settings::ConnectionArgs;
 use crate::watch::{Watch, described};
 
@@ -45,27 +45,6 @@ pub(crate) struct Args {
     connection: ConnectionArgs,
 }
 
-/// Nobody said yes.
-#[derive(Debug, thiserror::Error)]
-enum NotAgreed {
-    #[error("going back needs a yes, and there is nobody to ask")]
-    Nobody,
-    #[error("not gone back: nothing was changed")]
-    No,
-}
-
-impl Explain for NotAgreed {
-    fn exit(&self) -> Exit {
-        Exit::Usage
-    }
-    fn hints(&self) -> Vec<String> {
-        match self {
-            Self::Nobody => vec!["say it with `--yes`".to_owned()],
-            Self::No => Vec::new(),
-        }
-    }
-}
-
 pub(crate) async fn run(args: &Args, context: &Context) -> Result<Exit, Failure> {
     let ladder = Ladder::open_with(context, &args.connection, Patience::Short).await?;
     let rung = ladder.rung_or_production(args.environment.as_deref())?;
@@ -89,7 +68,7 @@ pub(crate) async fn run(args: &Args, context: &Context) -> Result<Exit, Failure>
 
 async fn agree(context: &Context, environment: &str, known: Option<&WayBack>) -> Result<(), Failure> {
     if !context.printer.settings().interactive {
-        return Err(NotAgreed::Nobody.into());
+        return Err(NotAgreed::Nobody { act: "going back", hint: "say it with `--yes`" }.into());
     }
     let change = known.map(|known| {
         let leaves = known.leaves.as_ref().map_or_else(|| "nothing".to_owned(), described);
@@ -97,5 +76,5 @@ async fn agree(context: &Context, environment: &str, known: Option<&WayBack>) ->
     });
     let change = change.unwrap_or_else(|| "to the instance that was kept".to_owned());
     let yes = question::yes_no(context, &format!("{environment}: {change}. Go?"), Enter::Yes).await?;
-    if yes { Ok(()) } else { Err(NotAgreed::No.into()) }
+    if yes { Ok(()) } else { Err(NotAgreed::No { undone: "not gone back" }.into()) }
 }

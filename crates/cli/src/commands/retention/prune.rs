@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use schleuse_model::{Digest, Exit, Explain, Tag, Timestamp};
+use schleuse_model::{Digest, Exit, Tag, Timestamp};
 use schleuse_promote::retention::prune::{Found, Removed, Remover, Sorted, Unpinned, sort, survey, unpin};
 use schleuse_promote::retention::{Named, contents, named, pin, pinned};
 use schleuse_sign::fetch::Source;
@@ -13,7 +13,7 @@ use crate::context::Context;
 use crate::failure::{Failure, FailureReport};
 use crate::ladder::Ladder;
 use crate::output::{Page, Report};
-use crate::question::{self, Enter};
+use crate::question::{self, Enter, NotAgreed};
 use crate::settings::{ConnectionArgs, Format};
 
 /// Remove images that no journal names, beyond the newest so many
@@ -39,28 +39,6 @@ pub(crate) struct Args {
     yes: bool,
     #[command(flatten)]
     connection: ConnectionArgs,
-}
-
-/// Nobody said yes.
-#[derive(Debug, thiserror::Error)]
-enum NotAgreed {
-    #[error("removing images needs a yes, and there is nobody to ask")]
-    Nobody,
-    #[error("not removed: nothing was changed")]
-    No,
-}
-
-impl Explain for NotAgreed {
-    fn exit(&self) -> Exit {
-        Exit::Usage
-    }
-
-    fn hints(&self) -> Vec<String> {
-        match self {
-            Self::Nobody => vec!["say it with `--yes`, or look first with `--dry-run`".to_owned()],
-            Self::No => Vec::new(),
-        }
-    }
 }
 
 #[derive(Serialize)]
@@ -226,14 +204,22 @@ fn finish(context: &Context, mut answer: Answer, failed: Option<Failure>) -> Res
 
 async fn agree(context: &Context, sorted: &Sorted) -> Result<(), Failure> {
     if !context.printer.settings().interactive {
-        return Err(NotAgreed::Nobody.into());
+        return Err(NotAgreed::Nobody {
+            act: "removing images",
+            hint: "say it with `--yes`, or look first with `--dry-run`",
+        }
+        .into());
     }
     for found in &sorted.go {
         let tags: Vec<&str> = found.tags.iter().map(Tag::as_str).collect();
         context.printer.note(&format!("{}  {}", found.digest.short(), tags.join(", ")));
     }
     let what = format!("remove these {} images and what is said about them?", sorted.go.len());
-    if question::yes_no(context, &what, Enter::No).await? { Ok(()) } else { Err(NotAgreed::No.into()) }
+    if question::yes_no(context, &what, Enter::No).await? {
+        Ok(())
+    } else {
+        Err(NotAgreed::No { undone: "not removed" }.into())
+    }
 }
 
 impl Report for Answer {
