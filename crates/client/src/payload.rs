@@ -5,8 +5,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use bytes::{Bytes, BytesMut};
-use schleuse_model::{Digest, Hasher};
-use schleuse_oci::{Body, Descriptor, Error};
+use schleuse_model::Digest;
+use schleuse_oci::{Body, Check, Descriptor, Error};
 use tokio::fs::File;
 use tokio::io::AsyncReadExt as _;
 
@@ -88,8 +88,7 @@ impl Payload {
             }
             Self::Unchecked(path, blob, other) => {
                 let file = File::open(path).await.map_err(|source| local(path, source))?;
-                let check =
-                    Checking { hasher: Hasher::new(blob.digest.algorithm()), blob: blob.clone(), other: other.clone() };
+                let check = Checking { check: Check::new(blob, path.display().to_string()), other: other.clone() };
                 Some(streamed(file, blob.size, progress.clone(), Some(check)))
             }
         })
@@ -119,21 +118,19 @@ fn in_pieces(bytes: Bytes, progress: Progress) -> reqwest::Body {
     }))
 }
 
-/// A file's digest, as far as it was read.
+/// A file that has to turn out to be its blob, and where it is noted if it does not.
 struct Checking {
-    hasher: Hasher,
-    blob: Descriptor,
+    check: Check,
     other: Arc<OnceLock<Digest>>,
 }
 
 impl Checking {
     fn finish(self) -> std::io::Result<()> {
-        let actual = self.hasher.finish();
-        if actual == self.blob.digest {
-            return Ok(());
+        let Err(error) = self.check.finish() else { return Ok(()) };
+        if let Error::WrongDigest { actual, .. } = error {
+            // Whoever tries again finds the same.
+            let _ = self.other.set(actual);
         }
-        // Whoever tries again finds the same.
-        let _ = self.other.set(actual);
         Err(std::io::Error::new(std::io::ErrorKind::InvalidData, "the file has another digest"))
     }
 }
@@ -158,7 +155,7 @@ fn streamed(file: File, size: u64, progress: Progress, check: Option<Checking>) 
             }
             let left = left - piece.len() as u64;
             if let Some(check) = &mut check {
-                check.hasher.update(&piece);
+                check.check.update(&piece).map_err(std::io::Error::other)?;
             }
             if left == 0
                 && let Some(check) = check.take()

@@ -13,7 +13,6 @@ use schleuse_sign::fetch::Source;
 use crate::context::Context;
 use crate::failure::Failure;
 use crate::ladder::Ladder;
-use crate::settings::ConnectionArgs;
 
 /// Show what a registry's cleanup must leave alone, and remove what may go
 ///
@@ -82,9 +81,4 @@ async fn journals(ladder: &Ladder<'_>) -> Result<Vec<Journal>, Failure> {
         }
     }
     Ok(journals)
-}
-
-/// The flags of every verb here.
-async fn open<'a>(context: &'a Context, connection: &ConnectionArgs) -> Result<Ladder<'a>, Failure> {
-    Ladder::open(context, connection).await
 }

@@ -5,8 +5,8 @@ use std::path::Path;
 
 use async_trait::async_trait;
 use schleuse_model::json;
-use schleuse_model::{Digest, Hasher, Repository, TagRef};
-use schleuse_oci::{Body, Created, Descriptor, Error, Manifest, Push};
+use schleuse_model::{Digest, Repository, TagRef};
+use schleuse_oci::{Body, Check, Created, Descriptor, Error, Manifest, Push};
 
 use super::{Layout, REF_NAME, named};
 use crate::work::{self, Passing};
@@ -110,26 +110,19 @@ fn store(from: &mut dyn io::Read, blob: &Descriptor, path: &Path) -> Result<(), 
     let folder = path.parent().unwrap_or(Path::new("."));
     std::fs::create_dir_all(folder).map_err(failed)?;
     let (passing, mut file) = Passing::create(folder).map_err(failed)?;
-    let mut hasher = Hasher::new(blob.digest.algorithm());
+    let mut check = Check::new(blob, what());
     let mut piece = vec![0; 128 << 10];
+    // One byte more than promised is read, so that more than that is noticed.
     let mut left = from.take(blob.size.saturating_add(1));
-    let mut size = 0;
     loop {
         let read = left.read(&mut piece).map_err(|source| Error::Local { what: what(), source })?;
         if read == 0 {
             break;
         }
-        size += read as u64;
-        hasher.update(&piece[..read]);
+        check.update(&piece[..read])?;
         file.write_all(&piece[..read]).map_err(failed)?;
     }
-    if size > blob.size {
-        return Err(Error::TooLarge { what: what(), limit: blob.size });
-    }
-    let actual = hasher.finish();
-    if actual != blob.digest || size != blob.size {
-        return Err(Error::WrongDigest { what: what(), expected: blob.digest.clone(), actual });
-    }
+    check.finish()?;
     file.sync_all().map_err(failed)?;
     passing.keep_as(path).and_then(|()| work::sync_folder(folder)).map_err(failed)
 }

@@ -5,9 +5,10 @@ use schleuse_oci::evidence::keep_tag;
 use schleuse_promote::retention::{Kept, Part, check, pinned};
 use serde::Serialize;
 
-use super::{Held, held, open};
+use super::{Held, held};
 use crate::context::Context;
 use crate::failure::Failure;
+use crate::ladder::Ladder;
 use crate::output::{Page, Paint, Report};
 use crate::settings::ConnectionArgs;
 
@@ -55,7 +56,7 @@ struct Row {
 }
 
 pub(crate) async fn run(args: &Listing, context: &Context) -> Result<Exit, Failure> {
-    let ladder = open(context, &args.connection).await?;
+    let ladder = Ladder::open(context, &args.connection).await?;
     let progress = context.progress("reading what must stay");
     let held = held(&ladder).await?;
     let (client, image) = (ladder.client.as_ref(), &ladder.names.image);

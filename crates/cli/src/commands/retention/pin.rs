@@ -4,9 +4,10 @@ use schleuse_model::{Digest, Exit};
 use schleuse_promote::retention::{pin, set_right};
 use serde::Serialize;
 
-use super::{held, open};
+use super::held;
 use crate::context::Context;
 use crate::failure::Failure;
+use crate::ladder::Ladder;
 use crate::output::{Page, Report};
 use crate::settings::ConnectionArgs;
 
@@ -32,7 +33,7 @@ struct Answer {
 }
 
 pub(crate) async fn run(args: &Args, context: &Context) -> Result<Exit, Failure> {
-    let ladder = open(context, &args.connection).await?;
+    let ladder = Ladder::open(context, &args.connection).await?;
     let progress = context.progress("reading what must stay");
     let wanted: Vec<Digest> =
         held(&ladder).await?.into_iter().flat_map(|held| held.items).map(|item| item.digest).collect();

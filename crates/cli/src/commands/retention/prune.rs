@@ -8,7 +8,7 @@ use schleuse_promote::retention::{Named, contents, named, pin, pinned};
 use schleuse_sign::fetch::Source;
 use serde::Serialize;
 
-use super::{held, journals, open};
+use super::{held, journals};
 use crate::context::Context;
 use crate::failure::{Failure, FailureReport};
 use crate::ladder::Ladder;
@@ -74,7 +74,7 @@ impl Row {
 }
 
 pub(crate) async fn run(args: &Args, context: &Context) -> Result<Exit, Failure> {
-    let ladder = open(context, &args.connection).await?;
+    let ladder = Ladder::open(context, &args.connection).await?;
     let progress = context.progress("reading the journals and the tags");
     let (sorted, named) = look(context, &ladder, args.keep).await?;
     drop(progress);
